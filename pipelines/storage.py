@@ -145,3 +145,10 @@ def delete_file(path: str) -> None:
     fs.delete_file(inner)
 
 
+
+
+def modified(path: str) -> float:
+    """Time of the last change, in seconds since 1970; 0 where the store keeps none."""
+    fs, inner = filesystem(path)
+    time = fs.get_file_info(inner).mtime
+    return float(time.timestamp()) if time else 0.0
