@@ -34,6 +34,8 @@ from text.unicode_classes import CLASS_SHIFT, LETTER, MARK, SEPARATOR, SOLO, wor
 
 Bytes = npt.NDArray[np.uint8]
 Table = npt.NDArray[np.uint32]
+Positions = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
 
 WORD_SEED = np.uint64(0x9E3779B97F4A7C15)
 
@@ -55,10 +57,10 @@ class Words(NamedTuple):
     `starts` and `ends` are byte offsets within the document's own text, the end exclusive.
     """
 
-    hashes: npt.NDArray[np.uint64]
-    starts: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]
-    offsets: npt.NDArray[np.int64]
+    hashes: Hashes
+    starts: Positions
+    ends: Positions
+    offsets: Positions
 
 
 def segment(texts: pa.Array | pa.ChunkedArray) -> Words:
@@ -67,9 +69,16 @@ def segment(texts: pa.Array | pa.ChunkedArray) -> Words:
     return segment_buffer(data, offsets)
 
 
-def segment_buffer(data: Bytes, offsets: npt.NDArray[np.int64]) -> Words:
+def segment_buffer(data: Bytes, offsets: Positions) -> Words:
     """`segment` on raw arrays: document i is `data[offsets[i]:offsets[i + 1]]`, offsets ascending within data."""
-    hashes, starts, ends, word_offsets = segment_kernel(data, offsets, word_table())
+    table = word_table()
+    word_offsets = np.zeros(len(offsets), np.int64)
+    np.cumsum(count_kernel(data, offsets, table), out=word_offsets[1:])
+    # NumPy asks the kernel for huge pages where numba's allocator does not: page faults would halve the speed.
+    hashes = np.empty(word_offsets[-1], np.uint64)
+    starts = np.empty(word_offsets[-1], np.int64)
+    ends = np.empty(word_offsets[-1], np.int64)
+    segment_kernel(data, offsets, table, word_offsets, hashes, starts, ends)
     return Words(hashes, starts, ends, word_offsets)
 
 
@@ -83,7 +92,7 @@ def word_hashes(texts: pa.Array | pa.ChunkedArray) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(words.offsets.astype(np.int32)), pa.array(words.hashes))
 
 
-def count_words(texts: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def count_words(texts: pa.Array | pa.ChunkedArray) -> Positions:
     """Number of words of each text, int64[n]. Nulls are a ValueError."""
     data, offsets = text_buffer(texts)
     return count_kernel(data, offsets, word_table())
@@ -125,11 +134,12 @@ def ascii_mask(block: np.uint64) -> np.uint64:
 
 @kernel
 def classify(
-    data: Bytes, begin: int, end: int, table: Table, inside: bool, solo: bool
+    data: Bytes, begin: int, end: int, table: Table, solo: bool
 ) -> tuple[np.uint64, np.uint64, int, bool]:
-    """Masks of the next up to 64 bytes from `begin` < `end`: (in a word, new word begins here, bytes used, solo).
+    """Masks of up to 64 bytes from `begin` < `end`: (in a word, a new word begins, bytes used, solo).
 
-    `inside` and `solo` say whether the byte before is in a word, and in a word of a script without spaces.
+    `solo` says, going in for the byte before and coming out for the last one, whether it belongs to a word of
+    a script without spaces; bits from `bytes used` on are zero.
     """
     word, fresh, used = _ZERO, _ZERO, 0
     while used <= 60 and begin + used < end:
@@ -157,18 +167,40 @@ def classify(
 
 
 @kernel
-def hash_word(data: Bytes, start: int, end: int, table: Table) -> np.uint64:
-    """Hash of the word `data[start:end]` (this module's definition); the range must be one word or part of it."""
-    h = WORD_SEED
-    position = start
-    while position < end:
-        size = min(8, end - position)
-        block = load_block(data, position, size)
-        if block & _HIGH_BITS != _ZERO:
-            return _hash_any(data, start, end, table)
-        h = fmix64_scalar(h ^ (block | (_LOWER_BITS & (_ALL >> np.uint64(64 - 8 * size)))))
-        position += 8
-    return h
+def hash_words(
+    data: Bytes,
+    origin: int,
+    starts: Positions,
+    ends: Positions,
+    first: int,
+    stop: int,
+    table: Table,
+    hashes: Hashes,
+) -> None:
+    """Fill `hashes[first:stop]` with the hashes of the words `data[origin + starts[i]:origin + ends[i]]`.
+
+    A loop of its own because a call that passes an array costs more than hashing a word.
+    """
+    safe = len(data) - 8
+    for i in range(first, stop):
+        position, end = origin + starts[i], origin + ends[i]
+        h, seen = WORD_SEED, _ZERO
+        while position + 8 <= end:
+            block = load_u64(data, position)
+            seen |= block
+            h = fmix64_scalar(h ^ (block | _LOWER_BITS))
+            position += 8
+        if position < end:
+            keep = _ALL >> np.uint64(64 - 8 * (end - position))
+            if position <= safe:
+                block = load_u64(data, position) & keep
+            else:
+                block = load_block(data, position, end - position)
+            seen |= block
+            h = fmix64_scalar(h ^ (block | (_LOWER_BITS & keep)))
+        if seen & _HIGH_BITS != _ZERO:
+            h = _hash_any(data, origin + starts[i], end, table)
+        hashes[i] = h
 
 
 @kernel
@@ -215,24 +247,38 @@ def encode(code: np.uint64) -> tuple[np.uint64, np.uint64]:
 
 
 @kernel
+def count_kernel(data: Bytes, offsets: Positions, table: Table) -> Positions:
+    """Number of words of each document, int64[n]; `data` and `offsets` as in `TextBuffer`, `table` = word_table()."""
+    counts = np.zeros(len(offsets) - 1, np.int64)
+    for document in range(len(counts)):
+        position, end = offsets[document], offsets[document + 1]
+        carry, solo = _ZERO, False
+        while position < end:
+            word, fresh, used, solo = classify(data, position, end, table, solo)
+            counts[document] += count_ones(word & (~((word << _ONE) | carry) | fresh))
+            carry = (word >> np.uint64(used - 1)) & _ONE
+            position += used
+    return counts
+
+
+@kernel
 def segment_kernel(
-    data: Bytes, offsets: npt.NDArray[np.int64], table: Table
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The arrays of `Words` for raw arrays and `word_table()`, for use inside kernels."""
-    documents = len(offsets) - 1
-    # Words are separated by a byte at least, or take three bytes each: at most half the bytes, rounded up.
-    most = (offsets[documents] - offsets[0] + documents) // 2 + 1
-    hashes = np.empty(most, np.uint64)
-    starts = np.empty(most, np.int64)
-    ends = np.empty(most, np.int64)
-    word_offsets = np.zeros(documents + 1, np.int64)
-    started, ended = 0, 0
-    for document in range(documents):
+    data: Bytes,
+    offsets: Positions,
+    table: Table,
+    word_offsets: Positions,
+    hashes: Hashes,
+    starts: Positions,
+    ends: Positions,
+) -> None:
+    """Fill the arrays of `Words` in place; `word_offsets` are the running sums of what `count_kernel` counts."""
+    for document in range(len(offsets) - 1):
         origin, end = offsets[document], offsets[document + 1]
+        started = ended = word_offsets[document]
         position = origin
         carry, solo = _ZERO, False
         while position < end:
-            word, fresh, used, solo = classify(data, position, end, table, carry != _ZERO, solo)
+            word, fresh, used, solo = classify(data, position, end, table, solo)
             before = (word << _ONE) | carry
             opening = word & (~before | fresh)
             closing = before & (~word | fresh) & (_ALL >> np.uint64(64 - used))
@@ -243,31 +289,11 @@ def segment_kernel(
                 starts[started] = relative + trailing_zeros(opening)
                 opening &= opening - _ONE
                 started += 1
-            first = ended
             while closing != _ZERO:
                 ends[ended] = relative + trailing_zeros(closing)
                 closing &= closing - _ONE
                 ended += 1
-            for i in range(first, ended):
-                hashes[i] = hash_word(data, origin + starts[i], origin + ends[i], table)
         if carry != _ZERO:
             ends[ended] = end - origin
-            hashes[ended] = hash_word(data, origin + starts[ended], end, table)
             ended += 1
-        word_offsets[document + 1] = ended
-    return hashes[:ended], starts[:ended], ends[:ended], word_offsets
-
-
-@kernel
-def count_kernel(data: Bytes, offsets: npt.NDArray[np.int64], table: Table) -> npt.NDArray[np.int64]:
-    """Number of words of each document of raw arrays, int64[n]."""
-    counts = np.zeros(len(offsets) - 1, np.int64)
-    for document in range(len(counts)):
-        position, end = offsets[document], offsets[document + 1]
-        carry, solo = _ZERO, False
-        while position < end:
-            word, fresh, used, solo = classify(data, position, end, table, carry != _ZERO, solo)
-            counts[document] += count_ones(word & (~((word << _ONE) | carry) | fresh))
-            carry = (word >> np.uint64(used - 1)) & _ONE
-            position += used
-    return counts
+        hash_words(data, origin, starts, ends, word_offsets[document], ended, table, hashes)
