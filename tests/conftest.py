@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from pipelines.spark import SparkConfig, session
+
+# The first call of a kernel compiles it: no deadline can hold for it.
+hypothesis.settings.register_profile("house", deadline=None, max_examples=60)
+hypothesis.settings.load_profile("house")
 
 REAL_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
