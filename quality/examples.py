@@ -1,0 +1,80 @@
+"""Labelled texts for the quality classifier, and the part of them that is held out for its evaluation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from text.hashing import digest128, uniform
+
+UNNAMED_SOURCE = "unnamed"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Texts of one class; `groups` (the site, null where there is none), `sources`: row-aligned or absent.
+
+    Rows of one group are held out together, so that a site's template is not learned on one side and met on
+    the other.
+    """
+
+    texts: pa.ChunkedArray
+    groups: pa.Array | None = None
+    sources: pa.Array | None = None
+
+    def __post_init__(self) -> None:
+        for name, column in (("groups", self.groups), ("sources", self.sources)):
+            if column is not None and len(column) != len(self.texts):
+                raise ValueError(f"{len(self.texts)} texts but {len(column)} {name}: each text needs one")
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @classmethod
+    def of(cls, texts: "Examples | pa.Array | pa.ChunkedArray") -> "Examples":
+        """`texts` themselves, or plain Arrow texts as examples without groups and sources."""
+        if isinstance(texts, Examples):
+            return texts
+        return cls(texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts]))
+
+    def take(self, mask: NDArray[np.bool_]) -> pa.ChunkedArray:
+        """The texts where `mask` holds, in order."""
+        return self.texts.filter(pa.array(mask))
+
+    def count_by_source(self, mask: NDArray[np.bool_]) -> dict[str, int]:
+        """Rows per source where `mask` holds, by name."""
+        if self.sources is None:
+            return {UNNAMED_SOURCE: int(mask.sum())} if mask.any() else {}
+        counted = pc.value_counts(self.sources.filter(pa.array(mask))).to_pylist()
+        return {row["values"]: row["counts"] for row in sorted(counted, key=lambda row: row["values"])}
+
+
+def held_out(
+    positive: Examples, negative: Examples, share: float, seed: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows of each class are held out: about `share` of them, whole groups, whatever the order of rows.
+
+    A group with more than `share` of a class's rows (a source that is one site) cannot be held out whole:
+    its rows, and those without group, are drawn one by one, equal texts together.
+    """
+    large = pa.concat_arrays([_large_groups(examples, share) for examples in (positive, negative)])
+    return _drawn(positive, large, share, seed), _drawn(negative, large, share, seed)
+
+
+def _large_groups(examples: Examples, share: float) -> pa.Array:
+    if examples.groups is None:
+        return pa.array([], pa.string())
+    counts = pc.value_counts(examples.groups)
+    large = pc.greater(counts.field("counts"), share * len(examples))
+    return counts.field("values").filter(large).cast(pa.string())
+
+
+def _drawn(examples: Examples, large: pa.Array, share: float, seed: int) -> NDArray[np.bool_]:
+    keys = pa.chunked_array([digest128(chunk) for chunk in examples.texts.chunks], pa.string())
+    keys = keys.combine_chunks()
+    if examples.groups is not None:
+        alone = pc.or_(pc.is_null(examples.groups), pc.is_in(examples.groups, value_set=large))
+        keys = pc.if_else(alone, keys, examples.groups)
+    return uniform(keys, seed, "classifier held out") < share

