@@ -1,8 +1,10 @@
-"""Machine words for kernels: unaligned 64-bit loads, trailing zeros, set bits. Each compiles to one instruction."""
+"""Machine instructions for kernels that numba does not offer: unaligned load, trailing zeros, set bits."""
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
+import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -11,17 +13,9 @@ from numba.extending import intrinsic
 _Generated: TypeAlias = tuple[Any, Callable[..., Any]] | None
 
 
-@intrinsic
-def load_u64(typing_context: Any, data: Any, position: Any) -> _Generated:
-    """`load_u64(data, position)`: bytes position .. position + 7 of a contiguous uint8 array, first byte lowest.
-
-    Nothing is checked: the caller guarantees 0 <= position <= len(data) - 8. Little-endian machines only, as Arrow.
-    """
-    if (
-        not isinstance(data, types.Array)
-        or data.dtype != types.uint8
-        or not isinstance(position, types.Integer)
-    ):
+def _load_u64(typing_context: Any, data: Any, position: Any) -> _Generated:
+    bytes_in_a_row = isinstance(data, types.Array) and data.dtype == types.uint8 and data.is_contig
+    if not bytes_in_a_row or not isinstance(position, types.Integer):
         return None
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -33,9 +27,7 @@ def load_u64(typing_context: Any, data: Any, position: Any) -> _Generated:
     return types.uint64(data, position), generate
 
 
-@intrinsic
-def trailing_zeros(typing_context: Any, value: Any) -> _Generated:
-    """`trailing_zeros(value)`: index (int64) of the lowest set bit of a uint64; undefined for 0."""
+def _trailing_zeros(typing_context: Any, value: Any) -> _Generated:
     if value != types.uint64:
         return None
 
@@ -45,9 +37,7 @@ def trailing_zeros(typing_context: Any, value: Any) -> _Generated:
     return types.int64(value), generate
 
 
-@intrinsic
-def count_ones(typing_context: Any, value: Any) -> _Generated:
-    """`count_ones(value)`: number (int64) of set bits of a uint64."""
+def _count_ones(typing_context: Any, value: Any) -> _Generated:
     if value != types.uint64:
         return None
 
@@ -55,3 +45,15 @@ def count_ones(typing_context: Any, value: Any) -> _Generated:
         return builder.ctpop(arguments[0])
 
     return types.int64(value), generate
+
+
+load_u64 = cast(Callable[[npt.NDArray[np.uint8], int | np.int64], np.uint64], intrinsic(_load_u64))
+"""`load_u64(data, position)`: bytes position .. position + 7, the first lowest (little-endian machines only).
+
+Nothing is checked: the caller guarantees 0 <= position <= len(data) - 8."""
+
+trailing_zeros = cast(Callable[[np.uint64], int], intrinsic(_trailing_zeros))
+"""`trailing_zeros(value)`: index of the lowest set bit; undefined for 0."""
+
+count_ones = cast(Callable[[np.uint64], int], intrinsic(_count_ones))
+"""`count_ones(value)`: number of set bits."""

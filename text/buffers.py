@@ -1,4 +1,4 @@
-"""Arrow text as the two NumPy arrays that kernels read: all bytes in a row, and where each document begins."""
+"""Arrow text as the two NumPy arrays that kernels read: all bytes in a row, and where each row begins."""
 
 from typing import NamedTuple
 
@@ -8,9 +8,9 @@ import pyarrow as pa
 
 
 class TextBuffer(NamedTuple):
-    """Documents as bytes: document i is `data[offsets[i]:offsets[i + 1]]`; offsets[0] = 0, offsets[n] = len(data).
+    """Row i is `data[offsets[i]:offsets[i + 1]]`; offsets[0] = 0 and offsets[n] = len(data), in bytes.
 
-    Both arrays are read-only, so that every kernel is compiled for one signature; they keep the Arrow memory alive.
+    Both are read-only, so that a kernel is compiled for one signature, and keep Arrow's memory alive.
     """
 
     data: npt.NDArray[np.uint8]

@@ -1,17 +1,19 @@
 """64-bit hashes of bytes and the random numbers drawn from them.
 
-fmix64 is MurmurHash3's 64-bit finaliser (Austin Appleby, public domain), a bijection; arithmetic is modulo 2^64:
+All arithmetic is modulo 2^64. fmix64 is MurmurHash3's finaliser (Austin Appleby, public domain), a bijection:
 
     fmix64(x): x ^= x >> 33; x *= 0xFF51AFD7ED558CCD; x ^= x >> 33; x *= 0xC4CEB9FE1A85EC53; x ^= x >> 33
 
-hash64 of bytes b with a seed: cut b into blocks of 8, pad the last with zero bytes, read each as a little-endian
-integer; then
+hash64 of bytes b with a seed: cut b into blocks of 8, pad the last with zero bytes, read each as a
+little-endian integer; then
 
     h = fmix64(seed + 0x9E3779B97F4A7C15 * (len(b) + 1));    for each block: h = fmix64(h ^ block)
 
 uniform(id, seed, purpose) = (hash64(id, hash64(purpose as UTF-8, seed)) >> 11) / 2^53.
-None of them resists an adversary who chooses the input; `digest128` (xxh3_128) is for identity, not for security either.
+None of them resists somebody who chooses the input to collide, nor does `digest128` (xxh3_128).
 """
+
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +33,7 @@ _BITS_64 = np.uint64(64)
 
 
 def fmix64(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Mix each uint64 of an array of any shape so that every input bit reaches every output bit (a bijection)."""
+    """Mix each uint64 of an array of any shape: every bit going in reaches every bit coming out."""
     mixed: npt.NDArray[np.uint64] = np.array(x, np.uint64, ndmin=1)
     mixed ^= mixed >> _SHIFT
     mixed *= _MIX_1
@@ -53,7 +55,7 @@ def fmix64_scalar(x: np.uint64) -> np.uint64:
 
 @kernel
 def load_block(data: npt.NDArray[np.uint8], position: int, size: int) -> np.uint64:
-    """Bytes position .. position + size - 1 (1 <= size <= 8, inside `data`) as a zero-padded little-endian uint64."""
+    """The `size` (1 to 8) bytes from `position` on, inside `data`, as a zero-padded little-endian uint64."""
     if position + 8 <= len(data):
         return load_u64(data, position) & (_ALL >> (_BITS_64 - np.uint64(8 * size)))
     block = np.uint64(0)
@@ -98,12 +100,12 @@ def uniform(ids: pa.Array | pa.ChunkedArray, seed: int, purpose: str) -> npt.NDA
     Draws for different purposes or seeds are independent; the order and number of ids does not matter.
     """
     key = int(hash64(pa.array([purpose]), seed)[0])
-    return (hash64(ids, key) >> np.uint64(11)) * 2.0**-53
+    draws: npt.NDArray[np.float64] = (hash64(ids, key) >> np.uint64(11)).astype(np.float64)
+    return draws * np.float64(2.0**-53)
 
 
 def digest128(texts: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     """xxh3_128 of each row's raw bytes as 32 hex digits. Nulls are a ValueError."""
     data, offsets = text_buffer(texts)
-    raw, bounds = memoryview(data), offsets.tolist()
-    rows = zip(bounds[:-1], bounds[1:], strict=True)
+    raw, rows = memoryview(data.data), pairwise(offsets.tolist())
     return pa.array([xxhash.xxh3_128_hexdigest(raw[start:end]) for start, end in rows], pa.string())

@@ -5,7 +5,7 @@ The hash of a gram of words w_1 .. w_k (hashes of `text.words`), modulo 2^64, wi
     r = w_1 * B^(k-1) + w_2 * B^(k-2) + ... + w_k,    B = 0xD6E8FEB86659FD93
     gram = fmix64(r + k * 0x9E3779B97F4A7C15)
 
-so it depends on the words and their order alone, and two grams of different lengths do not meet but by chance.
+so it depends on the words and their order alone, and grams of different lengths meet by chance only.
 """
 
 from typing import NamedTuple
@@ -34,33 +34,34 @@ def ngrams(words: Words, n: int) -> Grams:
     """
     if n < 1:
         raise ValueError(f"n is {n}, expected at least 1 word a gram")
-    hashes, offsets = ngrams_kernel(words.hashes, words.offsets, n)
+    counts = np.diff(words.offsets)
+    offsets = np.zeros(len(words.offsets), np.int64)
+    np.cumsum(np.where(counts > 0, np.maximum(counts - n + 1, 1), 0), out=offsets[1:])
+    hashes = np.empty(offsets[-1], np.uint64)
+    ngrams_kernel(words.hashes, words.offsets, n, offsets, hashes)
     return Grams(hashes, offsets)
 
 
 @kernel
 def ngrams_kernel(
-    hashes: npt.NDArray[np.uint64], offsets: npt.NDArray[np.int64], n: int
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """The arrays of `Grams` from the hashes and offsets of `Words`, for use inside kernels."""
-    documents = len(offsets) - 1
-    gram_offsets = np.zeros(documents + 1, np.int64)
-    for document in range(documents):
-        count = offsets[document + 1] - offsets[document]
-        gram_offsets[document + 1] = gram_offsets[document] + (max(count - n + 1, 1) if count else 0)
-    grams = np.empty(gram_offsets[documents], np.uint64)
-    for document in range(documents):
-        first, stop = offsets[document], offsets[document + 1]
+    words: npt.NDArray[np.uint64],
+    word_offsets: npt.NDArray[np.int64],
+    n: int,
+    gram_offsets: npt.NDArray[np.int64],
+    grams: npt.NDArray[np.uint64],
+) -> None:
+    """Fill `grams`, laid out by `gram_offsets` as in `Grams`, from the hashes and offsets of `Words`."""
+    for document in range(len(word_offsets) - 1):
+        first, stop = word_offsets[document], word_offsets[document + 1]
         length = min(n, stop - first)
-        oldest = np.uint64(1)
-        rolling = np.uint64(0)
-        for i in range(length):
-            rolling = rolling * BASE + hashes[first + i]
+        oldest, rolling = np.uint64(1), np.uint64(0)
+        for i in range(first, first + length):
+            rolling = rolling * BASE + words[i]
             oldest *= BASE
         salt = np.uint64(length) * GOLDEN
+        leaving = first
         for gram in range(gram_offsets[document], gram_offsets[document + 1]):
             grams[gram] = fmix64_scalar(rolling + salt)
-            leaving = first + gram - gram_offsets[document]
             if leaving + length < stop:
-                rolling = rolling * BASE + hashes[leaving + length] - hashes[leaving] * oldest
-    return grams, gram_offsets
+                rolling = rolling * BASE + words[leaving + length] - words[leaving] * oldest
+            leaving += 1

@@ -1,15 +1,15 @@
 """What each code point means to the segmenter: its class and its lower case, in one table.
 
-The classes follow the general category in the interpreter's `unicodedata` (`UNICODE_VERSION`; characters that a later
-version assigns are separators in an earlier one):
+The classes follow the general categories of the interpreter's `unicodedata`, version `UNICODE_VERSION`;
+characters that only a later version assigns are separators:
 
     SEPARATOR  everything that is none of the below
     LETTER     L* and N*
     MARK       M*
     SOLO       L* and Nl inside UNSPACED_RANGES: characters of scripts written without spaces
 
-The lower case is Unicode's simple one-to-one mapping: the first character of Python's `chr(c).lower()`, which has a
-second one for U+0130 alone.
+The lower case is Unicode's simple one-to-one mapping: the first character of Python's `chr(c).lower()`, which
+has a second one for U+0130 alone.
 """
 
 import unicodedata
@@ -23,8 +23,8 @@ UNICODE_VERSION = unicodedata.unidata_version
 SEPARATOR, LETTER, MARK, SOLO = 0, 1, 2, 3
 CLASS_SHIFT = 21  # a code point needs 21 bits; the class sits above it
 
-# Scripts whose line breaking needs a dictionary or may fall between any two characters (UAX #14: classes SA, ID, CJ,
-# H2, H3, and the Brahmic scripts of AK and AS that are written without spaces), as inclusive ranges of blocks.
+# Scripts whose lines break by dictionary or between any two characters (UAX #14: classes SA, ID, CJ, H2, H3,
+# and of AK and AS those written without spaces), and Tibetan, as inclusive ranges of blocks.
 UNSPACED_RANGES: tuple[tuple[int, int, str], ...] = (
     (0x0E00, 0x0E7F, "Thai"),
     (0x0E80, 0x0EFF, "Lao"),
@@ -65,7 +65,7 @@ _ASSIGNED = ((0x0, 0x40000), (0xE0000, 0xF0000))
 
 @cache
 def word_table() -> npt.NDArray[np.uint32]:
-    """Table over all code points, uint32[0x110000]: `class << CLASS_SHIFT | lower-case code point`; built once."""
+    """Per code point `class << CLASS_SHIFT | lower case`, uint32[0x110000], read-only, built at first use."""
     table = np.arange(0x110000, dtype=np.uint32)
     for first, stop in _ASSIGNED:
         characters = [chr(code) for code in range(first, stop)]
