@@ -175,9 +175,8 @@ def _row_strings(row: Any, fields: list[str], where: str) -> Iterable[str]:
     if not fields:
         return _strings(row)
     if not isinstance(row, dict):
-        raise BenchmarkError(
-            f"{where}: `fields` is set, but the row is a {type(row).__name__}, not an object"
-        )
+        kind = type(row).__name__
+        raise BenchmarkError(f"{where}: `fields` needs rows that are objects, found {kind}; leave it empty")
     missing = [field for field in fields if field not in row]
     if missing:
         raise BenchmarkError(f"{where}: no field '{missing[0]}'; the row has {sorted(row)}")

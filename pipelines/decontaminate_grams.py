@@ -4,14 +4,16 @@
 `ngram_words` words long, or `ngram_characters` where more than half of its first `ngram_words` words are
 characters of a script written without spaces (Han, kana, Thai ...), each of which is a word of its own.
 
-**Templates**: a run of `template_words` words found in more than `template_share` of one file's items, and in more
-than 10 of them, is the prompt's and not the benchmark's. It is cut out and the item falls into segments there, so no
-gram holds template words. In nine benchmark files the runs of 5 words above 0.2 are all template (ARC-Easy, OpenBookQA,
-PIQA, WinoGrande) and the other five have none: their most frequent is "which of the following is" in 8.5 % of MMLU.
-Whole grams that a few per cent of the items share are kept: they are passages that several questions ask about.
+**Templates**: a run of `template_words` words found in more than `template_share` of one file's items, and
+in more than 10 of them, is the prompt's and not the benchmark's. It is cut out and the item falls into
+segments there, so no gram holds template words. In nine real benchmark files the runs of 5 words above 0.2
+are all template (ARC-Easy, OpenBookQA, PIQA, WinoGrande); the other five files have none, the most frequent
+run being "which of the following is" in 8.5 % of MMLU. Whole grams that a few per cent of the items share
+are kept: they are passages that several questions ask about.
 
-**Short segments**, which hold no gram, match as a whole from `min_words` words (`min_characters` where most are
-such characters) on: one gram of that length. Shorter ones are skipped, and items left without any gram are counted.
+**Short segments**, which hold no gram, match as a whole from `min_words` words on (`min_characters` where
+most are such characters): one gram of that length. Shorter ones are skipped; items left without any gram
+are counted.
 """
 
 from collections import Counter
@@ -42,26 +44,33 @@ class GramConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ngram_words: int = Field(13, description="length of a gram, words (GPT-3 app. C: 13)", ge=2, le=64)
+    ngram_words: int = Field(
+        default=13, description="length of a gram, words (GPT-3 app. C: 13)", ge=2, le=64
+    )
     ngram_characters: int = Field(
-        24, description="length of a gram in scripts written without spaces, characters", ge=2, le=128
+        default=20, description="length of a gram in scripts written without spaces, characters", ge=2, le=128
     )
     short_items: Literal["whole", "skip"] = Field(
-        "whole",
+        default="whole",
         description="whole: an item too short for a gram is one shorter gram; skip: it is not looked for",
     )
-    min_words: int = Field(8, description="shortest item that is matched as a whole, words", ge=2, le=64)
+    min_words: int = Field(
+        default=8, description="shortest item that is matched as a whole, words", ge=2, le=64
+    )
     min_characters: int = Field(
-        16,
+        default=13,
         description="shortest item matched as a whole in scripts written without spaces, characters",
         ge=2,
         le=128,
     )
     template_words: int = Field(
-        5, description="length of the runs that templates are found by, words", ge=2, le=64
+        default=5, description="length of the runs that templates are found by, words", ge=2, le=64
     )
     template_share: float = Field(
-        0.2, description="share of a file's items above which a run is template; 1 finds none", gt=0, le=1
+        default=0.2,
+        description="share of a file's items above which a run is template; 1 finds none",
+        gt=0,
+        le=1,
     )
 
 
@@ -173,7 +182,7 @@ def _template_mask(words: Words, text_stop: Ints, item: Ints, n_items: int, conf
 
 
 def _segment_stops(text_stop: Ints, template: Mask) -> Ints:
-    """For each word the index behind the last word of its segment: the next template word, or the text's end."""
+    """For each word where its segment stops: at the next template word or the text's end."""
     n = len(template)
     where = np.where(template, np.arange(n), n)
     next_template = np.minimum.accumulate(where[::-1])[::-1]
@@ -216,10 +225,10 @@ def _segments(words: Ints, stop: Ints) -> tuple[Ints, Ints]:
 def _summary(
     name: str, files: list[BenchmarkFile], parts: list[tuple[_Items, _Occurrences]]
 ) -> BenchmarkSummary:
-    grams, full, matched = set[int](), 0, 0
+    hashes, full, matched = [np.empty(0, np.uint64)], 0, 0
     templates: Counter[str] = Counter()
     for items, found in parts:
-        grams.update(gram_hashes(items.words.hashes, found.first, found.length).tolist())
+        hashes.append(gram_hashes(items.words.hashes, found.first, found.length))
         matched += len(np.unique(items.item[found.first]))
         full += len(np.unique(items.item[found.first[~found.whole]]))
         templates.update(_template_texts(items))
@@ -231,7 +240,7 @@ def _summary(
         words=sum(len(items.item) for items, _ in parts),
         template_words=sum(int(items.template.sum()) for items, _ in parts),
         templates=tuple(text for text, _ in frequent),
-        grams=len(grams),
+        grams=len(np.unique(np.concatenate(hashes))),
         whole_items=matched - full,
         skipped_items=n_items - matched,
     )
@@ -247,9 +256,9 @@ def _template_texts(items: _Items) -> Counter[str]:
     closes = np.concatenate([~items.template[1:] | opens[1:], [True]])
     lasts = np.flatnonzero(items.template & closes)
     texts: Counter[str] = Counter()
-    raw = memoryview(items.texts.data)
+    data = items.texts.data
     for begin, last in zip(begins.tolist(), lasts.tolist(), strict=True):
         origin = int(items.texts.offsets[text[begin]])
         start, end = int(items.words.starts[begin]), int(items.words.ends[last])
-        texts[bytes(raw[origin + start : origin + end]).decode()] += 1
+        texts[data[origin + start : origin + end].tobytes().decode()] += 1
     return texts

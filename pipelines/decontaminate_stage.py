@@ -1,0 +1,266 @@
+"""The two passes of decontamination as stages over shards, and the merge between them.
+
+    documents + selected -> CountGramsStage -> gram_counts
+    gram_counts -> merged_counts (in the driver) -> merged_gram_counts, of one shard
+    documents + selected + merged_gram_counts -> DecontaminateStage -> corpus, contamination, decontaminated
+
+Only documents that `selected` keeps are counted and cut. `decontaminated` is row-aligned with documents.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.dataset import DatasetError, iter_shard, read_shard, shard_path
+from pipelines.decontaminate import Counts, Decontaminated, Decontaminator
+from pipelines.ids import piece_id
+from pipelines.runner import RECORDS, ShardOutput, Stage, Task
+from pipelines.schemas import CONTAMINATION, CORPUS, DOCUMENTS, DatasetSchema
+from text.words import count_words
+
+NOT_SELECTED = "not_selected"
+MERGED_SHARD = "merged"
+
+SELECTED = DatasetSchema(
+    "selected",
+    1,
+    pa.schema(
+        [
+            pa.field(
+                "doc_id", pa.string(), False, {"meaning": "id of the document; row-aligned with documents"}
+            ),
+            pa.field("source", pa.string(), False, {"meaning": "name of the source in the run config"}),
+            pa.field("language", pa.string(), False, {"meaning": "lid.176 code"}),
+            pa.field(
+                "keep", pa.bool_(), False, {"meaning": "passed quality selection and survived deduplication"}
+            ),
+        ]
+    ),
+)
+
+_COUNT_COLUMNS = pa.schema(
+    [
+        pa.field(
+            "gram", pa.int64(), False, {"meaning": "hash of the benchmark gram (text.ngrams), as signed"}
+        ),
+        pa.field(
+            "n_documents", pa.int64(), False, {"meaning": "selected documents that hold the gram, above 0"}
+        ),
+    ]
+)
+GRAM_COUNTS = DatasetSchema("gram_counts", 1, _COUNT_COLUMNS)
+MERGED_GRAM_COUNTS = DatasetSchema("merged_gram_counts", 1, _COUNT_COLUMNS)
+
+DECONTAMINATED = DatasetSchema(
+    "decontaminated",
+    1,
+    pa.schema(
+        [
+            pa.field(
+                "doc_id", pa.string(), False, {"meaning": "id of the document; row-aligned with documents"}
+            ),
+            pa.field(
+                "outcome",
+                pa.string(),
+                False,
+                {"meaning": "kept, too_many_pieces, pieces_too_short, or not_selected: was not looked at"},
+            ),
+            pa.field(
+                "n_split", pa.int64(), False, {"meaning": "pieces that the cuts left, before any was dropped"}
+            ),
+            pa.field(
+                "n_pieces", pa.int64(), False, {"meaning": "pieces in the corpus; 1 where nothing was cut"}
+            ),
+            pa.field(
+                "cut_bytes",
+                pa.int64(),
+                False,
+                {"meaning": "UTF-8 bytes of the text that are not in the corpus"},
+            ),
+            pa.field(
+                "benchmark",
+                pa.string(),
+                True,
+                {"meaning": "benchmark with most cut grams; null: nothing cut"},
+            ),
+        ]
+    ),
+)
+
+
+@dataclass(frozen=True)
+class CountGramsStage(Stage):
+    """First pass: in how many selected documents of a shard each benchmark gram is found.
+
+    `documents` and `selected` are folders of dataset versions, `decontaminator` is one that
+    `Decontaminator.save` wrote. A task is a shard of `documents`.
+    """
+
+    documents: str
+    selected: str
+    decontaminator: str
+
+    name: ClassVar[str] = "count_grams"
+    version: ClassVar[int] = 1
+
+    @property
+    def outputs(self) -> tuple[DatasetSchema, ...]:
+        """Counts of the shard's grams."""
+        return (GRAM_COUNTS,)
+
+    def process(self, task: Task, out: ShardOutput) -> None:
+        """Count one shard, row group by row group."""
+        decontaminator = _decontaminator(self.decontaminator)
+        counts = decontaminator.merge([])
+        for documents, selected in _groups(self.documents, self.selected, task.name, ["doc_id", "text"]):
+            texts = documents["text"].filter(selected["keep"])
+            counts += decontaminator.count(texts)
+            out.count(RECORDS, len(texts))
+        out.write(GRAM_COUNTS.name, counts_table(decontaminator, counts))
+
+
+@dataclass(frozen=True)
+class DecontaminateStage(Stage):
+    """Second pass: cut the selected documents of a shard by the merged counts.
+
+    `merged_counts` is the folder of a version of MERGED_GRAM_COUNTS; the others are as in CountGramsStage.
+    """
+
+    documents: str
+    selected: str
+    decontaminator: str
+    merged_counts: str
+
+    name: ClassVar[str] = "decontaminate"
+    version: ClassVar[int] = 1
+
+    @property
+    def outputs(self) -> tuple[DatasetSchema, ...]:
+        """What stays, what was hit, and what became of each document."""
+        return (CORPUS, CONTAMINATION, DECONTAMINATED)
+
+    def process(self, task: Task, out: ShardOutput) -> None:
+        """Cut one shard, row group by row group."""
+        decontaminator = _decontaminator(self.decontaminator)
+        counts = _merged(self.decontaminator, self.merged_counts)
+        columns = ["doc_id", "source", "url", "text", "n_words"]
+        for documents, selected in _groups(self.documents, self.selected, task.name, columns):
+            kept = documents.append_column("language", selected["language"]).filter(selected["keep"])
+            result = decontaminator.apply(kept["text"], counts)
+            out.count(RECORDS, kept.num_rows)
+            out.count("pieces", result.pieces.num_rows)
+            out.count("cut_bytes", pc.sum(result.outcomes["cut_bytes"], min_count=0).as_py())
+            out.write(CORPUS.name, _corpus(kept, result.pieces))
+            out.write(CONTAMINATION.name, _contamination(kept, result.evidence))
+            out.write(DECONTAMINATED.name, _outcomes(documents["doc_id"], selected["keep"], result))
+
+
+def counts_table(decontaminator: Decontaminator, counts: Counts) -> pa.Table:
+    """The counts above 0, in the form of GRAM_COUNTS and MERGED_GRAM_COUNTS."""
+    found = np.flatnonzero(counts)
+    grams = decontaminator.grams.hashes[found].view(np.int64)
+    return pa.table([pa.array(grams), pa.array(counts[found])], schema=_COUNT_COLUMNS)
+
+
+def counts_from_table(decontaminator: Decontaminator, table: pa.Table, where: str) -> Counts:
+    """The counts in a table of `counts_table`; DatasetError where its grams are not the decontaminator's."""
+    hashes = decontaminator.grams.hashes
+    grams = table["gram"].to_numpy().view(np.uint64)
+    index = np.searchsorted(hashes, grams)
+    if len(grams) and (index.max() == len(hashes) or not np.array_equal(hashes[index], grams)):
+        raise DatasetError(
+            f"{where}: counts a gram that the benchmarks do not hold; run the counting pass again"
+        )
+    counts = decontaminator.merge([])
+    np.add.at(counts, index, table["n_documents"].to_numpy())
+    return counts
+
+
+def merged_counts(decontaminator: Decontaminator, folder: str, shards: Sequence[str]) -> pa.Table:
+    """Sum of the GRAM_COUNTS `shards` in `folder`: the one shard MERGED_SHARD of MERGED_GRAM_COUNTS."""
+    parts = (
+        counts_from_table(decontaminator, read_shard(folder, shard, GRAM_COUNTS), shard_path(folder, shard))
+        for shard in shards
+    )
+    return counts_table(decontaminator, decontaminator.merge(parts))
+
+
+@lru_cache(maxsize=1)
+def _decontaminator(folder: str) -> Decontaminator:
+    """Loaded once a worker process, not once a shard."""
+    return Decontaminator.load(folder)
+
+
+@lru_cache(maxsize=1)
+def _merged(decontaminator: str, folder: str) -> Counts:
+    table = read_shard(folder, MERGED_SHARD, MERGED_GRAM_COUNTS)
+    return counts_from_table(_decontaminator(decontaminator), table, shard_path(folder, MERGED_SHARD))
+
+
+def _groups(
+    documents: str, selected: str, shard: str, columns: Sequence[str]
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Row groups of a documents shard, each with its rows of `selected`."""
+    choice = read_shard(selected, shard, SELECTED, ["doc_id", "language", "keep"])
+    row = 0
+    for group in iter_shard(documents, shard, DOCUMENTS, columns):
+        rows = choice.slice(row, group.num_rows)
+        row += group.num_rows
+        if not rows["doc_id"].combine_chunks().equals(group["doc_id"].combine_chunks()):
+            raise _not_aligned(selected, documents, shard)
+        yield group, rows
+    if row != choice.num_rows:
+        raise _not_aligned(selected, documents, shard)
+
+
+def _not_aligned(selected: str, documents: str, shard: str) -> DatasetError:
+    return DatasetError(
+        f"{shard_path(selected, shard)}: rows are not those of {shard_path(documents, shard)}; "
+        "make 'selected' again from these documents"
+    )
+
+
+def _corpus(kept: pa.Table, pieces: pa.Table) -> pa.Table:
+    """Rows of CORPUS: a piece of a cut document has an id of its own and its words counted anew."""
+    parents = kept.select(["doc_id", "source", "url", "language", "n_words"]).take(pieces["row"])
+    ids = parents["doc_id"].to_pylist()
+    n_words = parents["n_words"].to_numpy().copy()
+    cut = np.flatnonzero(~pieces["whole"].to_numpy())
+    numbers = pieces["number"].to_numpy()
+    for row in cut.tolist():
+        ids[row] = piece_id(ids[row], int(numbers[row]))
+    n_words[cut] = count_words(pieces["text"].take(pa.array(cut)))
+    columns = {
+        "doc_id": pa.array(ids, pa.string()),
+        "parent_id": parents["doc_id"],
+        "source": parents["source"],
+        "url": parents["url"],
+        "language": parents["language"],
+        "text": pieces["text"],
+        "n_bytes": pc.subtract(pieces["end"], pieces["start"]),
+        "n_words": pa.array(n_words),
+    }
+    return pa.table(columns)
+
+
+def _contamination(kept: pa.Table, evidence: pa.Table) -> pa.Table:
+    parents = kept.select(["doc_id", "source"]).take(evidence["row"])
+    columns = {name: evidence[name] for name in CONTAMINATION.schema.names if name in evidence.schema.names}
+    return pa.table({"doc_id": parents["doc_id"], "source": parents["source"], **columns})
+
+
+def _outcomes(doc_ids: pa.ChunkedArray, keep: pa.ChunkedArray, result: Decontaminated) -> pa.Table:
+    """Rows of DECONTAMINATED for all documents of the group, kept or not."""
+    mask = keep.to_numpy()
+    index = pa.array(np.cumsum(mask) - 1, mask=~mask)
+    rows = result.outcomes.take(index)
+    columns = {name: rows[name] for name in rows.schema.names}
+    columns["outcome"] = pc.fill_null(columns["outcome"], NOT_SELECTED)
+    for name in ("n_split", "n_pieces", "cut_bytes"):
+        columns[name] = pc.fill_null(columns[name], 0)
+    return pa.table({"doc_id": doc_ids, **columns})
