@@ -1,4 +1,6 @@
-"""How often each source is drawn: weights by role, a token budget, epochs, and the paper's table beside ours."""
+"""How often each source is drawn: weights by role, a token budget, epochs, and the paper's table beside
+ours.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -13,12 +15,14 @@ from text.hashing import uniform
 
 Role = Literal["crawl", "webtext", "books1", "books2", "wikipedia", "other"]
 
-SOURCE_STATS = pa.schema([
-    pa.field("source", pa.string(), False),
-    pa.field("role", pa.string(), False),
-    pa.field("documents", pa.int64(), False),
-    pa.field("tokens", pa.int64(), False),
-])
+SOURCE_STATS = pa.schema(
+    [
+        pa.field("source", pa.string(), False),
+        pa.field("role", pa.string(), False),
+        pa.field("documents", pa.int64(), False),
+        pa.field("tokens", pa.int64(), False),
+    ]
+)
 
 
 class MixtureError(ValueError):
@@ -48,12 +52,12 @@ class RoleWeights(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    crawl: float = Field(60.0, description="points of the filtered crawl (GPT-3 Table 2.2: 60)", ge=0)
-    webtext: float = Field(22.0, description="points of curated web text (GPT-3 Table 2.2: 22)", ge=0)
-    books1: float = Field(8.0, description="points of the first book collection (GPT-3 Table 2.2: 8)", ge=0)
-    books2: float = Field(8.0, description="points of the second book collection (GPT-3 Table 2.2: 8)", ge=0)
-    wikipedia: float = Field(3.0, description="points of Wikipedia (GPT-3 Table 2.2: 3)", ge=0)
-    other: float = Field(1.0, description="points of sources outside the paper's table", ge=0)
+    crawl: float = Field(default=60.0, description="points of the filtered crawl (GPT-3 Table 2.2: 60)", ge=0)
+    webtext: float = Field(default=22.0, description="points of curated web text (GPT-3 Table 2.2: 22)", ge=0)
+    books1: float = Field(default=8.0, description="points of the first books (GPT-3 Table 2.2: 8)", ge=0)
+    books2: float = Field(default=8.0, description="points of the second books (GPT-3 Table 2.2: 8)", ge=0)
+    wikipedia: float = Field(default=3.0, description="points of Wikipedia (GPT-3 Table 2.2: 3)", ge=0)
+    other: float = Field(default=1.0, description="points of sources outside the paper's table", ge=0)
 
 
 class SourceWeight(BaseModel):
@@ -70,24 +74,28 @@ class MixtureConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    roles: RoleWeights = Field(RoleWeights(), description="weight of each role")
-    sources: list[SourceWeight] = Field([], description="weights by source; such a source leaves its role's share")
-    token_budget: int | None = Field(
-        None, description="tokens to draw; none: as many as there are, all sources together", ge=1
+    roles: RoleWeights = Field(default=RoleWeights(), description="weight of each role")
+    sources: list[SourceWeight] = Field(
+        default=[], description="weights by source; such a source leaves its role's share"
     )
-    max_epochs: float = Field(4.0, description="no source is drawn more often than this on average", gt=0)
+    token_budget: int | None = Field(
+        default=None, description="tokens to draw; none: as many as there are, all sources together", ge=1
+    )
+    max_epochs: float = Field(
+        default=4.0, description="no source is drawn more often than this on average", gt=0
+    )
 
 
 def plan(source_stats: pa.Table, config: MixtureConfig) -> pa.Table:
     """Weights and epochs by source as a mixture_plan table, one row a source, sorted by source.
 
-    `source_stats` has the columns of SOURCE_STATS, one row a source. Weights are normalised over the sources
-    that have tokens; sources of one role share its weight in proportion to their tokens. A source whose part of
-    the budget exceeds `max_epochs` is drawn `max_epochs` times and what it cannot give goes to the others in
-    proportion to their weights, until no source exceeds the limit. If all are at the limit the budget is not
-    reached: see `shortfall`. The paper's columns show the row of the source's role; sources of one role
-    show the same row.
-    Raises MixtureError for a repeated or unknown source, an unknown role, or weights that are all zero.
+    `source_stats` has the columns of SOURCE_STATS, one row a source. Weights are normalised over the
+    sources that have tokens; sources of one role share its weight in proportion to their tokens. A source
+    whose part of the budget exceeds `max_epochs` is drawn `max_epochs` times and what it cannot give goes
+    to the others in proportion to their weights, until no source exceeds the limit. If all are at the limit
+    the budget is not reached: see `shortfall`. The paper's columns show the row of the source's role;
+    sources of one role show the same row. Raises MixtureError for a repeated or unknown source, an unknown
+    role, or weights that are all zero.
     """
     stats = _sorted_stats(source_stats)
     names, roles = stats["source"].to_pylist(), stats["role"].to_pylist()
@@ -119,8 +127,8 @@ def plan(source_stats: pa.Table, config: MixtureConfig) -> pa.Table:
 def budget(source_stats: pa.Table, config: MixtureConfig) -> int:
     """Tokens that the plan aims at: the configured budget, else all tokens at hand.
 
-    The default is always in reach when `max_epochs` is 1 or more, and draws no source that has more than its
-    weight's share of the text more than once.
+    The default is always in reach when `max_epochs` is 1 or more: what curated sources are repeated, the
+    crawl is thinned by.
     """
     if config.token_budget is not None:
         return config.token_budget
@@ -128,7 +136,7 @@ def budget(source_stats: pa.Table, config: MixtureConfig) -> int:
 
 
 def shortfall(mixture_plan: pa.Table, config: MixtureConfig) -> int:
-    """Tokens of the budget that no source could give within `max_epochs`; rounding (a token a source) is none."""
+    """Tokens of the budget that no source could give within `max_epochs`, 0 where only rounding is."""
     missing = budget(mixture_plan, config) - int(pc.sum(mixture_plan["drawn_tokens"]).as_py() or 0)
     return missing if missing > mixture_plan.num_rows else 0
 
@@ -157,7 +165,8 @@ def fill(weights: np.ndarray, limits: np.ndarray, amount: float) -> np.ndarray:
 def repeats(doc_ids: pa.Array, epochs: float, seed: int) -> np.ndarray:
     """How often each document is drawn at `epochs` on average: int64, from the id alone.
 
-    Every document is drawn floor(epochs) times, and once more where its uniform draw falls below the fraction.
+    Every document is drawn floor(epochs) times, and once more where its uniform draw falls below the
+    fraction.
     """
     whole = int(np.floor(epochs))
     return whole + (uniform(doc_ids, seed, "epoch fraction") < epochs - whole).astype(np.int64)
@@ -197,7 +206,9 @@ def _sorted_stats(source_stats: pa.Table) -> pa.Table:
     return stats
 
 
-def _weights(names: Sequence[str], roles: Sequence[str], tokens: np.ndarray, config: MixtureConfig) -> np.ndarray:
+def _weights(
+    names: Sequence[str], roles: Sequence[str], tokens: np.ndarray, config: MixtureConfig
+) -> np.ndarray:
     """Normalised weights, float64: 0 for a source without tokens, else its own or its part of the role's."""
     own = {entry.source: entry.weight for entry in config.sources}
     unknown = sorted(set(own) - set(names))
@@ -217,5 +228,7 @@ def _weights(names: Sequence[str], roles: Sequence[str], tokens: np.ndarray, con
             weights[i] = own[name] if name in own else by_role[role] * n / role_tokens[role]
     total = weights.sum()
     if total == 0 and tokens.sum() > 0:
-        raise MixtureError("config keys mixture.roles and mixture.sources: all sources with text have weight 0")
+        raise MixtureError(
+            "config keys mixture.roles and mixture.sources: all sources with text have weight 0"
+        )
     return weights / total if total else weights

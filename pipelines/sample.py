@@ -16,11 +16,13 @@ from text.hashing import uniform
 TEXT_SAMPLE = DatasetSchema(
     "text_sample",
     1,
-    pa.schema([
-        pa.field("doc_id", pa.string(), False, {"meaning": "id of the piece"}),
-        pa.field("source", pa.string(), False, {"meaning": "name of the source in the run config"}),
-        pa.field("text", pa.string(), False, {"meaning": "text of the piece"}),
-    ]),
+    pa.schema(
+        [
+            pa.field("doc_id", pa.string(), False, {"meaning": "id of the piece"}),
+            pa.field("source", pa.string(), False, {"meaning": "name of the source in the run config"}),
+            pa.field("text", pa.string(), False, {"meaning": "text of the piece"}),
+        ]
+    ),
 )
 
 

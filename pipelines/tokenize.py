@@ -40,14 +40,16 @@ class TokenizeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     validation_fraction: float = Field(
-        0.005, description="share of the documents that is held out for validation", ge=0, lt=1
+        default=0.005, description="share of the documents that is held out for validation", ge=0, lt=1
     )
-    seed: int = Field(0, description="seed of the split and of the choice of checked documents")
+    seed: int = Field(default=0, description="seed of the split and of the choice of checked documents")
     equality_sample: int = Field(
-        16, description="documents a shard that the tokenizers library encodes again", ge=0
+        default=16, description="documents a shard that the tokenizers library encodes again", ge=0
     )
     rebuild_bytes: int = Field(
-        32_000_000, description="bytes of text after which the encoder is built anew: its cache only grows", ge=1
+        default=32_000_000,
+        description="bytes of text after which the encoder is built anew: its cache only grows",
+        ge=1,
     )
 
 
@@ -70,7 +72,9 @@ class Encoder:
     def encode(self, texts: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
         """Token ids of each text as list<int32>, no special token among them. A null is a ValueError."""
         if texts.null_count:
-            raise ValueError(f"{texts.null_count} of {len(texts)} texts are null; tokens need a text in every row")
+            raise ValueError(
+                f"{texts.null_count} of {len(texts)} texts are null; tokens need a text in every row"
+            )
         chunks = [self._encode(batch) for batch in _batches(texts)]
         return pa.chunked_array(chunks, pa.list_(pa.int32()))
 
@@ -87,7 +91,9 @@ class Encoder:
 
 def _batches(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
     """Slices of some megabytes; a longer text is a slice of its own."""
-    sizes = pc.fill_null(pc.binary_length(texts), 0).to_numpy().astype(np.int64)
+    if len(texts) == 0:
+        return
+    sizes = pc.binary_length(texts).to_numpy().astype(np.int64)
     numbers = np.cumsum(sizes) // _BATCH_BYTES
     starts = np.flatnonzero(np.diff(numbers, prepend=-1))
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
@@ -105,7 +111,9 @@ class Oracle:
         self._tokenizer.no_truncation()
 
     def check(self, doc_id: str, text: str, ids: list[int]) -> None:
-        """Raise TokenMismatchError, naming the document, unless `ids` is the library's own encoding of `text`."""
+        """Raise TokenMismatchError, naming the document, unless `ids` is the library's own encoding of
+        `text`.
+        """
         expected = self._tokenizer.encode(text, add_special_tokens=False).ids
         if ids == expected:
             return
@@ -113,8 +121,8 @@ class Oracle:
         place = next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(ids), len(expected)))
         raise TokenMismatchError(
             f"document {doc_id}: gigatoken gives {ids[place : place + 4]} at token {place}, tokenizers "
-            f"{expected[place : place + 4]}; this tokenizer.json cannot be used: train one (tokenizer_path: null) "
-            "or install the versions of constraints.txt"
+            f"{expected[place : place + 4]}; this tokenizer.json cannot be used: train one "
+            "(config key tokenizer.tokenizer_path: null) or install the versions of constraints.txt"
         )
 
 
@@ -168,7 +176,9 @@ class TokenizeStage(Stage):
 
     def _tokens(self, rows: pa.Table, ids: pa.ChunkedArray) -> pa.Table:
         split = splits(rows["parent_id"], self.config)
-        return pa.table({"doc_id": rows["doc_id"], "source": rows["source"], "split": split, "input_ids": ids})
+        return pa.table(
+            {"doc_id": rows["doc_id"], "source": rows["source"], "split": split, "input_ids": ids}
+        )
 
     def _checked_ids(self, shard: str) -> pa.Array:
         ids: Any = read_shard(self.corpus, shard, CORPUS, ["doc_id"])["doc_id"].unique()

@@ -1,4 +1,4 @@
-"""The byte-level BPE tokenizer: trained on a sample of the mixture, or taken from a file, and saved for everybody.
+"""The byte-level BPE tokenizer: trained on a sample of the mixture or taken from a file.
 
 The pre-tokenisation is GPT-2's (ByteLevel), so every text decodes back to itself. A trained tokenizer gives
 `<|endoftext|>` id 0 and `<|pad|>` id 1. The pad token is never the end of text: a loss that masks padding
@@ -29,13 +29,13 @@ class TokenizerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tokenizer_path: str | None = Field(
-        None, description="existing tokenizer.json, or a folder that holds one; none: train one"
+        default=None, description="existing tokenizer.json, or a folder that holds one; none: train one"
     )
     # GPT-2's 50,257 and one more for the pad token.
-    vocab_size: int = Field(50_258, description="tokens, the two special ones included", ge=258)
-    min_frequency: int = Field(2, description="a merge must occur this often in the sample", ge=1)
-    sample_bytes: int = Field(100_000_000, description="bytes of text to train on, UTF-8", ge=1)
-    seed: int = Field(0, description="seed of the draw of the sample")
+    vocab_size: int = Field(default=50_258, description="tokens, the two special ones included", ge=258)
+    min_frequency: int = Field(default=2, description="a merge must occur this often in the sample", ge=1)
+    sample_bytes: int = Field(default=100_000_000, description="bytes of text to train on, UTF-8", ge=1)
+    seed: int = Field(default=0, description="seed of the draw of the sample")
 
 
 class SpecialIds(NamedTuple):
@@ -95,18 +95,28 @@ def load(path: str) -> Tokenizer:
     except Exception as error:  # the library raises bare Exception for every malformed file
         raise TokenizerError(f"{file}: not a tokenizer.json of the tokenizers library ({error})") from error
     if tokenizer.token_to_id(END_OF_TEXT) is None:
-        raise TokenizerError(f"{file}: has no token {END_OF_TEXT}, which separates documents; add it or train one")
+        raise TokenizerError(
+            f"{file}: has no token {END_OF_TEXT}, which separates documents; add it or train one"
+        )
     tokenizer.add_special_tokens([END_OF_TEXT, PAD])
     return tokenizer
 
 
 def special_ids(tokenizer: Tokenizer) -> SpecialIds:
     """Ids of end of text and pad in a tokenizer that `train` or `load` made."""
-    return SpecialIds(tokenizer.token_to_id(END_OF_TEXT), tokenizer.token_to_id(PAD))
+    end_of_text, pad = tokenizer.token_to_id(END_OF_TEXT), tokenizer.token_to_id(PAD)
+    if end_of_text is None or pad is None:
+        raise TokenizerError(
+            f"the tokenizer lacks {END_OF_TEXT} or {PAD}; load it with pipelines.tokenizer.load"
+        )
+    return SpecialIds(end_of_text, pad)
 
 
 def save(tokenizer: Tokenizer, folder: str) -> None:
-    """Write the files that `AutoTokenizer.from_pretrained(folder)` reads: eos, bos `<|endoftext|>`, pad `<|pad|>`."""
+    """Write the files that `AutoTokenizer.from_pretrained(folder)` reads.
+
+    eos and bos are `<|endoftext|>`, pad is `<|pad|>`.
+    """
     special = {"bos_token": END_OF_TEXT, "eos_token": END_OF_TEXT, "pad_token": PAD}
     config = {
         **special,
