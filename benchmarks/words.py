@@ -4,7 +4,7 @@
 
 The text is the standard library's own documentation (the language reference in pydoc_data and docstrings of
 modules), repeated to size and cut into documents of 5,000 characters; one core. A figure is the best of five
-runs over the whole text (for the peer: one run over a fiftieth), in MB (10^6 bytes of UTF-8) a second, as JSON.
+runs over the whole text (for the peer: one run over a fiftieth), in 10^6 bytes of UTF-8 a second, as JSON.
 """
 
 import argparse
