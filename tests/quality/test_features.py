@@ -16,7 +16,7 @@ TEXTS = [
     "",
     "!!! ... --",
     "今天天气很好,今天我们去公园。",
-    "word " * 5000,  # a count past the logarithm table
+    "word " * 5000 + "another",  # a count past the logarithm table
     "Ünïcode naïve façade 中文 and english mixed 123",
     " ".join(f"w{i}" for i in range(3000)),
 ]

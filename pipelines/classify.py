@@ -1,0 +1,243 @@
+"""The quality classifier on datasets: its training sample, its fit, and the stage that scores with it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines import storage
+from pipelines.dataset import iter_shard, read_shard
+from pipelines.runner import RECORDS, ShardOutput, Stage, StageError, Task
+from pipelines.schemas import DOCUMENTS, SIGNALS, DatasetSchema
+from quality import language
+from quality.classifier import CARD_FILE, WEIGHTS_FILE, FitConfig, ModelError, QualityClassifier
+from quality.examples import Examples
+from text.hashing import uniform
+
+CRAWL_ROLE = "crawl"
+_COUNTRY_SECOND_LEVEL = re.compile(r"(?:ac|co|com|edu|go|gob|gov|ne|net|or|org)\.[a-z]{2}")
+
+
+class ClassifierConfig(BaseModel):
+    """What the classifier is trained on, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_positive: int = Field(
+        default=20_000, description="most documents of curated sources, spread evenly over their roles", ge=1
+    )
+    max_negative: int = Field(default=20_000, description="most documents of the crawl, unfiltered", ge=1)
+    max_characters: int = Field(
+        default=50_000,
+        description="characters read of each document, from its start; bounds the memory",
+        ge=1,
+    )
+    seed: int = Field(default=1, description="seed of the draw of the sample", ge=0)
+    fit: FitConfig = Field(default=FitConfig(), description="how the classifier is fitted and evaluated")
+
+
+def fit_classifier(
+    documents: str, shards: Sequence[str], roles: Mapping[str, str], config: ClassifierConfig
+) -> QualityClassifier:
+    """Fit on a sample of the documents dataset in the folder `documents`; see `training_sample`."""
+    positive, negative = training_sample(documents, shards, roles, config)
+    return QualityClassifier(config.fit).fit(positive, negative)
+
+
+def training_sample(
+    documents: str, shards: Sequence[str], roles: Mapping[str, str], config: ClassifierConfig
+) -> tuple[Examples, Examples]:
+    """Curated and crawled documents to train on, the same ones however the dataset is cut into shards.
+
+    `roles` gives each source's role; the role crawl is the negative class, every other a positive one.
+    Documents with the smallest draws are taken, those without words left out. Memory: the ids of two
+    samples, one row group of texts, and the sample. ValueError where a class has no documents or a source
+    no role.
+    """
+    chosen = _choose(documents, shards, roles, config)
+    crawled = pc.equal(chosen["role"], CRAWL_ROLE)
+    if not pc.any(crawled).as_py() or pc.all(crawled).as_py():
+        raise ValueError(
+            f"{documents}: the quality classifier needs documents with words from the crawl and from curated "
+            f"sources, found roles {sorted(chosen['role'].unique().to_pylist())}; add the missing kind"
+        )
+    texts = _read_texts(documents, shards, chosen, config.max_characters)
+    sites = pa.array([site(url) for url in chosen["url"].to_pylist()], pa.string())
+    classes = []
+    for mask in (pc.invert(crawled), crawled):
+        mask = mask.combine_chunks()
+        sources = chosen["source"].combine_chunks().filter(mask)
+        classes.append(Examples(texts.filter(mask), sites.filter(mask), sources))
+    return classes[0], classes[1]
+
+
+def site(url: str) -> str | None:
+    """The site that a page belongs to, roughly its registered domain; None for what is no web address.
+
+    Exact for domains under generic names; under country names the usual second levels (co.uk, com.cn) are
+    known and the rest taken as registered, which lumps some sites together: harmless where sites only split
+    a sample.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not host:
+        return None
+    if ":" in host or host.replace(".", "").isdigit():
+        return host
+    labels = host.rstrip(".").split(".")
+    depth = 3 if _COUNTRY_SECOND_LEVEL.fullmatch(".".join(labels[-2:])) else 2
+    return ".".join(labels[-depth:])
+
+
+def load_model(folder: str) -> QualityClassifier:
+    """Read a classifier from a local or remote folder; quality.classifier.ModelError where there is none."""
+    files = {}
+    for name in (WEIGHTS_FILE, CARD_FILE):
+        path = storage.join(folder, name)
+        if not storage.exists(path):
+            raise ModelError(f"{path}: no such file; run the asset that fits the classifier first")
+        files[name] = storage.read_bytes(path)
+    return QualityClassifier.from_files(files, folder)
+
+
+@dataclass(frozen=True)
+class SignalsStage(Stage):
+    """documents → signals, row for row: language and quality score of every text.
+
+    `documents` and `model` are folders; the digests make the stage's fingerprint change with either model.
+    """
+
+    name: ClassVar[str] = "signals"
+    version: ClassVar[int] = 1
+
+    documents: str
+    model: str
+    model_digest: str
+    language_digest: str
+
+    @classmethod
+    def of(cls, documents: str, model: str) -> "SignalsStage":
+        """The stage for a documents and a model folder, with the digests of the models as they are now."""
+        return cls(documents, model, load_model(model).digest, language.model_digest())
+
+    @property
+    def outputs(self) -> tuple[DatasetSchema, ...]:
+        return (SIGNALS,)
+
+    def process(self, task: Task, out: ShardOutput) -> None:
+        classifier = _models(self)
+        for documents in iter_shard(self.documents, task.name, DOCUMENTS, ["doc_id", "text"]):
+            found = language.identify(documents["text"])
+            signals = {
+                "doc_id": documents["doc_id"],
+                "language": found["language"],
+                "language_score": found["language_score"],
+                "quality_score": classifier.score(documents["text"]),
+            }
+            out.write(SIGNALS.name, pa.table(signals))
+            out.count(RECORDS, documents.num_rows)
+
+
+@lru_cache(maxsize=1)
+def _models(stage: SignalsStage) -> QualityClassifier:
+    """The stage's classifier, loaded once per process; both models are checked to be those of the plan."""
+    classifier = load_model(stage.model)
+    for name, planned, found in (
+        (stage.model, stage.model_digest, classifier.digest),
+        (language.model_path(), stage.language_digest, language.model_digest()),
+    ):
+        if planned != found:
+            raise StageError(f"{name}: this model's digest is {found}, planned was {planned}; run it again")
+    return classifier
+
+
+def _choose(
+    documents: str, shards: Sequence[str], roles: Mapping[str, str], config: ClassifierConfig
+) -> pa.Table:
+    """Rows of the sample, ordered by shard and row: role, doc_id, source, url, draw, shard (number), row."""
+    limits = {
+        role: config.max_negative if role == CRAWL_ROLE else config.max_positive for role in roles.values()
+    }
+    candidates: pa.Table | None = None
+    for number, shard in enumerate(shards):
+        fresh = _candidates(documents, shard, number, roles, config.seed)
+        merged = fresh if candidates is None else pa.concat_tables([candidates, fresh])
+        candidates = _smallest_draws(merged, limits)
+    if candidates is None:
+        raise ValueError(
+            f"{documents}: the documents dataset has no shards to train the quality classifier on"
+        )
+    available = {row["values"]: row["counts"] for row in pc.value_counts(candidates["role"]).to_pylist()}
+    curated = {role: n for role, n in available.items() if role != CRAWL_ROLE}
+    chosen = _smallest_draws(
+        candidates, {CRAWL_ROLE: config.max_negative} | _quotas(curated, config.max_positive)
+    )
+    return chosen.sort_by([("shard", "ascending"), ("row", "ascending")])
+
+
+def _candidates(documents: str, shard: str, number: int, roles: Mapping[str, str], seed: int) -> pa.Table:
+    table = read_shard(documents, shard, DOCUMENTS, ["doc_id", "source", "url", "n_words"])
+    place = pc.index_in(table["source"], value_set=pa.array(list(roles), pa.string()))
+    if place.null_count:
+        unknown = table["source"].filter(pc.is_null(place)).unique().to_pylist()
+        raise ValueError(f"{documents}/{shard}: sources {unknown} have no role; known are {sorted(roles)}")
+    table = pa.table(
+        {
+            "role": pa.array(list(roles.values()), pa.string()).take(place.combine_chunks()),
+            "doc_id": table["doc_id"],
+            "source": table["source"],
+            "url": table["url"],
+            "draw": uniform(table["doc_id"], seed, "classifier sample"),
+            "shard": np.full(table.num_rows, number, np.int32),
+            "row": np.arange(table.num_rows, dtype=np.int64),
+            "n_words": table["n_words"],
+        }
+    )
+    return table.filter(pc.greater(table["n_words"], 0)).drop_columns("n_words")
+
+
+def _smallest_draws(table: pa.Table, limits: Mapping[str, int]) -> pa.Table:
+    """Of each role the `limits[role]` rows with the smallest draws; equal draws by doc_id."""
+    parts = [
+        table.filter(pc.equal(table["role"], role))
+        .sort_by([("draw", "ascending"), ("doc_id", "ascending")])
+        .slice(0, limit)
+        for role, limit in sorted(limits.items())
+    ]
+    return pa.concat_tables([table.schema.empty_table(), *parts])
+
+
+def _quotas(available: Mapping[str, int], total: int) -> dict[str, int]:
+    """`total` documents spread over the roles as evenly as what each has allows."""
+    quotas: dict[str, int] = {}
+    for role, n in sorted(available.items(), key=lambda item: (item[1], item[0])):
+        quotas[role] = min(n, (total - sum(quotas.values())) // (len(available) - len(quotas)))
+    return quotas
+
+
+def _read_texts(
+    documents: str, shards: Sequence[str], chosen: pa.Table, max_characters: int
+) -> pa.ChunkedArray:
+    """The beginnings of the chosen texts, in the order of `chosen` (by shard and row)."""
+    numbers, rows = chosen["shard"].to_numpy(), chosen["row"].to_numpy()
+    chunks: list[pa.Array] = []
+    for number in np.unique(numbers):
+        wanted = rows[numbers == number]
+        first = 0
+        for group in iter_shard(documents, shards[number], DOCUMENTS, ["text"]):
+            inside = wanted[(wanted >= first) & (wanted < first + group.num_rows)] - first
+            first += group.num_rows
+            if len(inside):
+                texts = group["text"].take(pa.array(inside))
+                chunks += pc.utf8_slice_codeunits(texts, 0, max_characters).chunks
+    return pa.chunked_array(chunks, pa.string())

@@ -1,0 +1,267 @@
+import gzip
+import json
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.classify import (
+    ClassifierConfig,
+    SignalsStage,
+    _quotas,
+    fit_classifier,
+    load_model,
+    site,
+    training_sample,
+)
+from pipelines.ids import document_id
+from pipelines.runner import StageError, Task, run_locally
+from pipelines.schemas import DOCUMENTS, SIGNALS
+from quality.classifier import FitConfig, ModelError, QualityClassifier
+from quality.language import identify
+from text.words import count_words
+
+ROLES = {"cc": "crawl", "wiki": "wikipedia", "novels": "books1", "news": "webtext"}
+GOOD = ["the", "history", "of", "this", "river", "begins", "where", "its", "sources", "leave", "hills"]
+BAD = ["buy", "cheap", "click", "here", "login", "cart", "price", "offer", "free", "now"]
+
+
+def documents(counts: dict[str, int]) -> pa.Table:
+    """That many documents of each source, in no order, every tenth one without words."""
+    draw = np.random.default_rng(0)
+    rows = []
+    for source, n in counts.items():
+        for number in range(n):
+            words = draw.choice(BAD + GOOD[:4] if source == "cc" else GOOD + BAD[:3], size=30)
+            text = "... !" if number % 10 == 9 else f"{' '.join(words)} {source}{number}"
+            url = (
+                f"https://www.site{number % 40}.example.com/{number}"
+                if source == "cc"
+                else f"/data/{source}#{number}"
+            )
+            rows.append(
+                {"doc_id": document_id(source, "", url, text), "source": source, "url": url, "text": text}
+            )
+    draw.shuffle(rows)
+    table = pa.Table.from_pylist(rows)
+    n_words = count_words(table["text"])
+    filled = {"n_words": n_words, "n_bytes": pc.binary_length(table["text"])}
+    blank = {name: [""] * len(rows) for name in ("snapshot", "payload_digest", "media_type", "charset")}
+    times = pa.nulls(len(rows), DOCUMENTS.schema.field("fetched_at").type)
+    columns = {name: table[name] for name in table.column_names} | filled | blank | {"fetched_at": times}
+    return pa.table({name: columns[name] for name in DOCUMENTS.schema.names}, schema=DOCUMENTS.schema)
+
+
+def write(table: pa.Table, folder, shards: int, row_group: int = 50) -> list[str]:
+    folder.mkdir()
+    names = []
+    for number in range(shards):
+        part = table.take(pa.array(range(number, table.num_rows, shards), pa.int64()))
+        names.append(f"shard-{number:05d}")
+        pq.write_table(part, folder / f"{names[-1]}.parquet", row_group_size=row_group)
+    return names
+
+
+@pytest.fixture(scope="module")
+def table():
+    return documents({"cc": 600, "wiki": 300, "novels": 20, "news": 100})
+
+
+@pytest.fixture(scope="module")
+def folder(table, tmp_path_factory):
+    path = tmp_path_factory.mktemp("documents") / "three"
+    write(table, path, 3)
+    return path
+
+
+SHARDS = ["shard-00000", "shard-00001", "shard-00002"]
+
+
+def rows_of(examples):
+    columns = (examples.texts.to_pylist(), examples.sources.to_pylist(), examples.groups.to_pylist())
+    return sorted(zip(*columns, strict=True), key=str)
+
+
+@pytest.mark.parametrize("shards", [1, 2, 7])
+def test_sample_and_model_do_not_depend_on_the_shards(table, folder, tmp_path, shards):
+    config = ClassifierConfig(max_positive=120, max_negative=150)
+    names = write(table, tmp_path / "other", shards, row_group=17)
+    one = training_sample(str(folder), SHARDS, ROLES, config)
+    other = training_sample(str(tmp_path / "other"), names[::-1], ROLES, config)
+    assert [rows_of(examples) for examples in one] == [rows_of(examples) for examples in other]
+    models = [fit_classifier(str(folder), SHARDS, ROLES, config)]
+    models.append(fit_classifier(str(tmp_path / "other"), names, ROLES, config))
+    assert models[0].to_files() == models[1].to_files()
+
+
+def test_sample_is_spread_over_roles_and_leaves_out_texts_without_words(folder):
+    config = ClassifierConfig(max_positive=120, max_negative=150)
+    positive, negative = training_sample(str(folder), SHARDS, ROLES, config)
+    assert positive.count_by_source(np.ones(len(positive), bool)) == {"news": 51, "novels": 18, "wiki": 51}
+    assert negative.count_by_source(np.ones(len(negative), bool)) == {"cc": 150}
+    assert "... !" not in positive.texts.to_pylist() + negative.texts.to_pylist()
+
+
+def test_all_documents_with_words_are_taken_where_they_fit(folder):
+    positive, negative = training_sample(str(folder), SHARDS, ROLES, ClassifierConfig())
+    assert (len(positive), len(negative)) == (270 + 18 + 90, 540)
+
+
+def test_texts_sources_and_sites_belong_together(folder):
+    positive, negative = training_sample(str(folder), SHARDS, ROLES, ClassifierConfig(max_negative=99))
+    for text, source, group in rows_of(positive):
+        assert text.split()[-1].startswith(source)
+        assert group is None
+    for text, source, group in rows_of(negative):
+        number = int(text.split()[-1].removeprefix(source))
+        assert (source, group) == ("cc", "example.com")
+        assert number % 10 != 9
+
+
+def test_another_seed_draws_another_sample(folder):
+    samples = [
+        training_sample(str(folder), SHARDS, ROLES, ClassifierConfig(max_negative=100, seed=seed))[1]
+        for seed in (1, 2)
+    ]
+    assert rows_of(samples[0]) != rows_of(samples[1])
+
+
+def test_long_texts_are_read_from_their_start(folder):
+    config = ClassifierConfig(max_characters=5)
+    for examples in training_sample(str(folder), SHARDS, ROLES, config):
+        assert set(pc.utf8_length(examples.texts).to_pylist()) == {5}
+
+
+@given(st.dictionaries(st.sampled_from("abcde"), st.integers(1, 50), min_size=1), st.integers(1, 120))
+def test_quotas_are_even_and_use_what_there_is(available, total):
+    quotas = _quotas(available, total)
+    assert sum(quotas.values()) == min(total, sum(available.values()))
+    assert all(quotas[role] <= n for role, n in available.items())
+    largest = max(quotas.values())
+    assert all(quota >= largest - 1 or quota == available[role] for role, quota in quotas.items())
+
+
+@pytest.mark.parametrize(
+    ("roles", "message"),
+    [
+        (dict.fromkeys(ROLES, "crawl"), r"found roles \['crawl'\]"),
+        (dict.fromkeys(ROLES, "other"), r"found roles \['other'\]"),
+        ({"cc": "crawl", "wiki": "wikipedia"}, r"sources \['n\w+', 'n\w+'\] have no role"),
+    ],
+    ids=["crawl alone", "curated alone", "unknown sources"],
+)
+def test_unusable_sources_are_refused(folder, roles, message):
+    with pytest.raises(ValueError, match=message):
+        training_sample(str(folder), SHARDS, roles, ClassifierConfig())
+
+
+def test_a_dataset_without_shards_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no shards"):
+        training_sample(str(tmp_path), [], ROLES, ClassifierConfig())
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://www.example.com/a", "example.com"),
+        ("http://blog.example.com:8080/?q=1", "example.com"),
+        ("https://user@news.bbc.co.uk/x", "bbc.co.uk"),
+        ("http://sports.sina.com.cn/", "sina.com.cn"),
+        ("https://www.spiegel.de/", "spiegel.de"),
+        ("HTTP://EXAMPLE.COM", "example.com"),
+        ("http://127.0.0.1:8000/json.html", "127.0.0.1"),
+        ("http://[::1]/x", "::1"),
+        ("http://localhost/", "localhost"),
+        ("/data/wiki.jsonl.gz#12", None),
+        ("file:///etc/motd", None),
+        ("http://", None),
+        ("http://[broken", None),
+        ("", None),
+    ],
+)
+def test_site_of_an_address(url, expected):
+    assert site(url) == expected
+
+
+@pytest.fixture(scope="module")
+def model_folder(folder, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model")
+    fit_classifier(str(folder), SHARDS, ROLES, ClassifierConfig()).save(path)
+    return str(path)
+
+
+def test_signals_are_row_aligned_with_documents(folder, model_folder, tmp_path):
+    stage = pickle.loads(pickle.dumps(SignalsStage.of(str(folder), model_folder)))
+    counts = run_locally(stage, [Task(shard, {}) for shard in SHARDS], str(tmp_path))
+    assert counts == {"records": 1020}
+    model = load_model(model_folder)
+    for shard in SHARDS:
+        source = pq.read_table(folder / f"{shard}.parquet")
+        file = pq.ParquetFile(tmp_path / "signals" / f"{shard}.parquet")
+        signals = file.read()
+        assert signals.schema.names == SIGNALS.schema.names
+        assert signals["doc_id"].equals(source["doc_id"])
+        assert signals["quality_score"].to_numpy().tolist() == model.score(source["text"]).tolist()
+        assert signals["language"].to_pylist() == identify(source["text"])["language"].to_pylist()
+        assert file.num_row_groups == pq.ParquetFile(folder / f"{shard}.parquet").num_row_groups
+
+
+def test_scores_tell_the_sources_apart(folder, model_folder, tmp_path):
+    run_locally(SignalsStage.of(str(folder), model_folder), [Task(SHARDS[0], {})], str(tmp_path))
+    source = pq.read_table(folder / f"{SHARDS[0]}.parquet")
+    scores = pq.read_table(tmp_path / "signals" / f"{SHARDS[0]}.parquet")["quality_score"]
+    worded = pc.greater(source["n_words"], 0)
+    crawled = pc.equal(source["source"], "cc")
+    mean = [pc.mean(scores.filter(pc.and_(worded, mask))).as_py() for mask in (pc.invert(crawled), crawled)]
+    assert mean[0] > 0.7 > 0.3 > mean[1]
+
+
+def test_fingerprint_follows_both_models(folder, model_folder, tmp_path, monkeypatch):
+    stage = SignalsStage.of(str(folder), model_folder)
+    other = tmp_path / "model"
+    fit_classifier(str(folder), SHARDS, ROLES, ClassifierConfig(max_negative=100)).save(other)
+    assert SignalsStage.of(str(folder), model_folder).fingerprint() == stage.fingerprint()
+    assert SignalsStage.of(str(folder), str(other)).fingerprint() != stage.fingerprint()
+    monkeypatch.setattr("quality.language.model_digest", lambda: "another")
+    assert SignalsStage.of(str(folder), model_folder).fingerprint() != stage.fingerprint()
+
+
+def test_a_model_that_is_not_the_planned_one_stops_the_stage(folder, model_folder, tmp_path):
+    stage = SignalsStage(str(folder), model_folder, "planned before", "x")
+    with pytest.raises(StageError, match="planned was planned before; run it again"):
+        run_locally(stage, [Task(SHARDS[0], {})], str(tmp_path))
+
+
+def test_absent_model_names_the_file(tmp_path):
+    with pytest.raises(ModelError, match=r"weights\.safetensors: no such file; run the asset"):
+        load_model(str(tmp_path))
+
+
+def test_real_prose_is_told_from_real_crawl_pages(real_data):
+    """Held-out site by site: Wikipedia articles and news against pages of Common Crawl 2008."""
+    from zipfile import ZipFile
+
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+    from resiliparse.extract.html2text import extract_plain_text
+    from resiliparse.parse.encoding import bytes_to_str, detect_encoding
+
+    with gzip.open(real_data / "curated" / "llamafactory_wiki_demo.txt.gz", "rt") as lines:
+        positive = [line for line in lines if line.strip()]
+    with ZipFile(real_data / "curated" / "nltk_abc.zip") as archive:
+        lines = archive.read("abc/rural.txt").decode("latin-1").split("\n")
+        positive += ["\n".join(lines[first : first + 6]) for first in range(0, 1200, 6)]
+    with gzip.open(real_data / "curated" / "c4_en_300.jsonl.gz", "rt") as rows:
+        positive += [json.loads(row)["text"] for row in rows][:100]
+    negative = []
+    with (real_data / "crawl" / "commoncrawl_2008_multidomain.warc.gz").open("rb") as stream:
+        for record in ArchiveIterator(stream, record_types=WarcRecordType.response):
+            body = record.reader.read()
+            negative.append(extract_plain_text(bytes_to_str(body, detect_encoding(body)), main_content=True))
+    positive, negative = ([text for text in texts if text.strip()] for texts in (positive, negative))
+    model = QualityClassifier(FitConfig(held_out_share=0.3)).fit(pa.array(positive), pa.array(negative))
+    assert model.card["held_out"]["roc_auc"] > 0.9
