@@ -61,7 +61,5 @@ def test_stage_samples_add_up(tmp_path: Path) -> None:
     shards = write_shards(tmp_path / "corpus", CORPUS, rows, 3)
     stage = SampleStage(str(tmp_path / "corpus"), {"a": 200, "b": 100}, 0, "test")
     run_locally(stage, [Task(shard, {}) for shard in shards], str(tmp_path / "out"))
-    parts = [
-        pq.read_table(tmp_path / "out" / TEXT_SAMPLE.name / f"{shard}.parquet") for shard in shards
-    ]
+    parts = [pq.read_table(tmp_path / "out" / TEXT_SAMPLE.name / f"{shard}.parquet") for shard in shards]
     assert sample(parts, stage.budgets, 0, "test") == sample([rows], stage.budgets, 0, "test")

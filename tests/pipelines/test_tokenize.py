@@ -118,7 +118,8 @@ def stage(tmp_path: Path, tokenizer_json: str, **keys: Any) -> TokenizeStage:
 
 
 def test_stage_keeps_rows_aligned(tmp_path: Path, tokenizer_json: str) -> None:
-    rows = corpus()
+    parents = pa.array([f"parent {i // 3}" for i in range(60)])
+    rows = corpus().set_column(1, "parent_id", parents)
     shards = write_shards(tmp_path / "corpus", CORPUS, rows, 3)
     made = stage(tmp_path, tokenizer_json, equality_sample=5)
     counts = run_locally(made, [Task(shard, {}) for shard in shards], str(tmp_path / "out"))
