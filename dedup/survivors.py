@@ -1,0 +1,186 @@
+"""Which document of a cluster stays: the best one, and only in place of documents that are similar to it.
+
+A connected component may chain documents that have little in common (A like B, B like C, A unlike C). So
+the documents of a component are taken from the best to the worst by the policy; the first one stays and
+removes every other that is similar to it, the next one left stays and removes again, until none is left.
+Every removed document then has a similarity to its own survivor that reaches the threshold.
+
+Similarities that the candidate search did not verify are estimated from the signatures. Beyond three
+standard errors of the threshold an estimate stands; between there and the threshold it only proposes, and
+`measure` has the last word. After `MEASURE_PASSES` rounds of proposals a pair that nobody measured counts
+as different. Copies (equal exact hashes) follow the best of them, so 100 000 copies cost one comparison.
+
+Cost: within a component the first `SCANNING_SURVIVORS` survivors are compared with all that is left, later
+ones along verified pairs alone, so a component of n documents and e verified pairs costs
+O(SCANNING_SURVIVORS * n + e) and never n**2. A pair lost by that is a duplicate kept, not a document lost.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from dedup.config import DedupConfig
+from dedup.verify import equal_share, estimate, margin
+from text.jit import kernel
+
+SCANNING_SURVIVORS = 256
+MEASURE_PASSES = 4
+
+Int64s = npt.NDArray[np.int64]
+Float64s = npt.NDArray[np.float64]
+Measure = Callable[[Int64s, Int64s], Float64s]
+
+
+class Members(NamedTuple):
+    """Documents that have a verified duplicate, one row each.
+
+    component: label of the connected component. source_rank: 0 is the best source. quality: score, NaN
+    counts as the worst. length: words. doc_id: hex. exact_codes: equal for equal exact hashes, which lie in
+    one component. signatures: uint32[n, num_perm].
+    """
+
+    component: Int64s
+    source_rank: Int64s
+    quality: Float64s
+    length: Int64s
+    doc_id: Any
+    exact_codes: Int64s
+    signatures: npt.NDArray[np.uint32]
+
+
+class Links(NamedTuple):
+    """Known similarities between rows of Members, verified or rejected."""
+
+    left: Int64s
+    right: Int64s
+    jaccard: Float64s
+
+
+class Verdicts(NamedTuple):
+    """For each row of Members its survivor (its own row if it stays), the similarity, whether it is a copy.
+
+    cluster_size counts the survivor and all that it removed.
+    """
+
+    survivor: Int64s
+    jaccard: Float64s
+    exact: npt.NDArray[np.bool_]
+    cluster_size: Int64s
+
+
+def choose_survivors(members: Members, links: Links, measure: Measure, config: DedupConfig) -> Verdicts:
+    """Who stays and who goes for whom; `measure(left, right)` gives exact similarities of pairs of rows.
+
+    The result depends on the rows' content alone, not on their order.
+    """
+    rows, group_of = _best_copies(members, policy_order(members, config))
+    if config.chain_break:
+        owner, jaccard = _break_chains(members, links, rows, group_of, measure, config.threshold)
+    else:
+        owner = _first_of_component(members.component[rows])
+        jaccard = estimate(members.signatures, rows, rows[owner])
+        jaccard[owner == np.arange(len(rows))] = 1.0
+    survivor = rows[owner[group_of]]
+    exact = members.exact_codes == members.exact_codes[survivor]
+    sizes = np.bincount(survivor, minlength=len(survivor))
+    return Verdicts(survivor, np.where(exact, 1.0, jaccard[group_of]), exact, sizes[survivor])
+
+
+def policy_order(members: Members, config: DedupConfig) -> Int64s:
+    """Rows of `members` by component, and within each from the best document to the worst."""
+    quality = np.where(np.isnan(members.quality), -np.inf, members.quality)
+    criteria = {"source_rank": members.source_rank, "quality": -quality, "length": -members.length}
+    ids = np.asarray(pc.rank(members.doc_id, tiebreaker="dense"))
+    keys = [members.component, *(criteria[name] for name in config.survivor_order), ids]
+    return np.lexsort(keys[::-1]).astype(np.int64)
+
+
+def _best_copies(members: Members, order: Int64s) -> tuple[Int64s, Int64s]:
+    """The best row of each group of copies, in policy order, and for each row the number of its group."""
+    _, first, inverse = np.unique(members.exact_codes[order], return_index=True, return_inverse=True)
+    heads = np.sort(first)
+    group_of = np.empty(len(order), dtype=np.int64)
+    group_of[order] = np.searchsorted(heads, first)[inverse]
+    return order[heads], group_of
+
+
+def _first_of_component(components: Int64s) -> Int64s:
+    starts = np.flatnonzero(np.r_[True, components[1:] != components[:-1]]) if len(components) else components
+    return np.repeat(starts, np.diff(np.r_[starts, len(components)])).astype(np.int64)
+
+
+def _break_chains(
+    members: Members, links: Links, rows: Int64s, group_of: Int64s, measure: Measure, threshold: float
+) -> tuple[Int64s, Float64s]:
+    """For each group of copies (best row in `rows`) the group that stays for it, and their similarity."""
+    signatures = np.ascontiguousarray(members.signatures[rows])
+    bounds = np.r_[np.unique(_first_of_component(members.component[rows])), len(rows)].astype(np.int64)
+    clear = threshold + margin(threshold, signatures.shape[1])
+    known = Links(group_of[links.left], group_of[links.right], links.jaccard)
+    for remaining in range(MEASURE_PASSES, -1, -1):
+        offsets, to, jaccards = _neighbours(known, len(rows))
+        owner, jaccard, proposed = _greedy(
+            signatures, bounds, offsets, to, jaccards, threshold, clear, remaining > 0
+        )
+        asked = np.flatnonzero(proposed)
+        if not asked.size:
+            break
+        found = measure(rows[asked], rows[owner[asked]])
+        known = Links(
+            *(np.concatenate(pair) for pair in zip(known, (asked, owner[asked], found), strict=True))
+        )
+    return owner, jaccard
+
+
+def _neighbours(links: Links, n: int) -> tuple[Int64s, Int64s, Float64s]:
+    """Links in both directions as adjacency: those of i are `offsets[i]` to `offsets[i + 1]`."""
+    source = np.concatenate([links.left, links.right])
+    target = np.concatenate([links.right, links.left])
+    order = np.lexsort((target, source))
+    offsets = np.searchsorted(source[order], np.arange(n + 1)).astype(np.int64)
+    return offsets, target[order], np.concatenate([links.jaccard, links.jaccard])[order]
+
+
+@kernel
+def _greedy(
+    signatures: npt.NDArray[np.uint32],
+    bounds: Int64s,
+    offsets: Int64s,
+    to: Int64s,
+    jaccards: Float64s,
+    threshold: float,
+    clear: float,
+    propose: bool,
+) -> tuple[Int64s, Float64s, npt.NDArray[np.bool_]]:
+    n = signatures.shape[0]
+    owner = np.full(n, -1, dtype=np.int64)
+    jaccard = np.ones(n, dtype=np.float64)
+    proposed = np.zeros(n, dtype=np.bool_)
+    answered_by = np.full(n, -1, dtype=np.int64)
+    for component in range(bounds.shape[0] - 1):
+        survivors = 0
+        for best in range(bounds[component], bounds[component + 1]):
+            if owner[best] >= 0:
+                continue
+            owner[best] = best
+            survivors += 1
+            for link in range(offsets[best], offsets[best + 1]):
+                other = to[link]
+                answered_by[other] = best
+                if owner[other] < 0 and jaccards[link] >= threshold:
+                    owner[other] = best
+                    jaccard[other] = jaccards[link]
+            if survivors > SCANNING_SURVIVORS:
+                continue
+            for other in range(best + 1, bounds[component + 1]):
+                if owner[other] >= 0 or answered_by[other] == best:
+                    continue
+                share = equal_share(signatures[best], signatures[other])
+                if share > clear or (propose and share >= threshold):
+                    owner[other] = best
+                    jaccard[other] = share
+                    proposed[other] = share <= clear
+    return owner, jaccard, proposed

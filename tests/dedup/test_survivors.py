@@ -1,0 +1,198 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from dedup import survivors
+from dedup.config import DedupConfig
+from dedup.minhash import MinHashConfig, shingles, signature_matrix, signatures
+from dedup.survivors import Links, Members, choose_survivors, policy_order
+from dedup.verify import set_jaccard, shingle_sets
+
+CONFIG = DedupConfig()
+UNIGRAMS = MinHashConfig(ngram=1)
+
+
+def members(texts: list[str], **columns) -> Members:
+    n = len(texts)
+    codes = {text: code for code, text in enumerate(dict.fromkeys(texts))}
+    given = {
+        "component": [0] * n,
+        "source_rank": [0] * n,
+        "quality": [0.5] * n,
+        "length": [len(text.split()) for text in texts],
+        "doc_id": [f"{i:032x}" for i in range(n)],
+        **columns,
+    }
+    return Members(
+        component=np.array(given["component"], dtype=np.int64),
+        source_rank=np.array(given["source_rank"], dtype=np.int64),
+        quality=np.array(given["quality"], dtype=np.float64),
+        length=np.array(given["length"], dtype=np.int64),
+        doc_id=pa.array(given["doc_id"]),
+        exact_codes=np.array([codes[text] for text in texts], dtype=np.int64),
+        signatures=signature_matrix(signatures(pa.array(texts), UNIGRAMS)),
+    )
+
+
+def links(*edges: tuple[int, int, float]) -> Links:
+    left, right, jaccard = zip(*edges, strict=True) if edges else ((), (), ())
+    return Links(np.array(left, np.int64), np.array(right, np.int64), np.array(jaccard, np.float64))
+
+
+def measure_nothing(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    raise AssertionError(f"asked to measure {list(zip(left, right, strict=True))}")
+
+
+def words(first: int, last: int) -> str:
+    return " ".join(f"w{i}" for i in range(first, last))
+
+
+FAR = [words(0, 50), words(100, 150), words(200, 250)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "order", "best"),
+    [
+        pytest.param({"source_rank": [2, 0, 1]}, None, 1, id="low source rank first"),
+        pytest.param({"quality": [0.1, 0.2, 0.9]}, None, 2, id="then high quality"),
+        pytest.param({"quality": [np.nan, 0.0, np.nan]}, None, 1, id="an unknown quality is the worst"),
+        pytest.param({"length": [3, 9, 5]}, None, 1, id="then length"),
+        pytest.param({"doc_id": ["b" * 32, "c" * 32, "a" * 32]}, None, 2, id="then the smaller id"),
+        pytest.param(
+            {"source_rank": [0, 1, 1], "quality": [0.1, 0.9, 0.9]}, None, 0, id="source outweighs quality"
+        ),
+        pytest.param(
+            {"source_rank": [0, 1, 1], "quality": [0.1, 0.2, 0.9]},
+            ["quality"],
+            2,
+            id="only what the policy names",
+        ),
+        pytest.param(
+            {"quality": [0.1, 0.9, 0.2], "length": [9, 1, 1]}, ["length", "quality"], 0, id="another order"
+        ),
+    ],
+)
+def test_the_best_document_by_policy(columns, order, best: int) -> None:
+    config = CONFIG if order is None else DedupConfig(survivor_order=order)
+    assert policy_order(members(FAR, **columns), config)[0] == best
+
+
+def test_a_criterion_named_twice_is_refused() -> None:
+    with pytest.raises(ValidationError, match="twice"):
+        DedupConfig(survivor_order=["quality", "quality"])
+
+
+def test_a_chain_is_broken_where_similarity_ends() -> None:
+    chain = members(FAR, quality=[0.9, 0.5, 0.4])
+    verdicts = choose_survivors(chain, links((0, 1, 0.8), (1, 2, 0.9)), measure_nothing, CONFIG)
+    assert verdicts.survivor.tolist() == [0, 0, 2]
+    assert verdicts.jaccard.tolist() == [1.0, 0.8, 1.0]
+    assert verdicts.cluster_size.tolist() == [2, 2, 1]
+
+
+def test_without_chain_break_a_component_has_one_survivor() -> None:
+    chain = members(FAR, quality=[0.9, 0.5, 0.4])
+    edges = links((0, 1, 0.8), (1, 2, 0.9))
+    verdicts = choose_survivors(chain, edges, measure_nothing, DedupConfig(chain_break=False))
+    assert verdicts.survivor.tolist() == [0, 0, 0]
+    assert verdicts.cluster_size.tolist() == [3, 3, 3]
+
+
+def test_copies_follow_the_best_of_them() -> None:
+    texts = [FAR[0], FAR[1], FAR[1], FAR[1]]
+    group = members(texts, quality=[0.9, 0.1, 0.3, 0.2])
+    verdicts = choose_survivors(group, links((0, 1, 0.8), (1, 2, 1.0), (2, 3, 1.0)), measure_nothing, CONFIG)
+    assert verdicts.survivor.tolist() == [0, 0, 0, 0]
+    assert verdicts.exact.tolist() == [True, False, False, False]
+    assert verdicts.jaccard.tolist() == [1.0, 0.8, 0.8, 0.8]
+
+
+def test_copies_of_a_survivor_are_exact_duplicates_of_the_best_copy() -> None:
+    group = members([FAR[0]] * 3, quality=[0.1, 0.9, 0.2])
+    verdicts = choose_survivors(group, links((0, 1, 1.0), (1, 2, 1.0)), measure_nothing, CONFIG)
+    assert verdicts.survivor.tolist() == [1, 1, 1]
+    assert verdicts.exact.all()
+    assert (verdicts.jaccard == 1).all()
+
+
+def test_components_do_not_mix() -> None:
+    texts = [words(0, 100), words(1, 101), words(0, 101), words(1, 102)]
+    group = members(texts, component=[0, 0, 2, 2], quality=[0.1, 0.2, 0.3, 0.4])
+    verdicts = choose_survivors(group, links((0, 1, 0.98), (2, 3, 0.98)), measure_nothing, CONFIG)
+    assert verdicts.survivor.tolist() == [1, 1, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        pytest.param(0.76, [0, 0, 0], id="measured similar"),
+        pytest.param(0.74, [0, 0, 2], id="measured different"),
+    ],
+)
+def test_a_proposal_by_estimate_is_measured(found: float, expected: list[int]) -> None:
+    # Rows 0 and 2 have an estimate between the threshold and the clear; the candidate search linked neither.
+    group = members([words(0, 100), words(8, 108), words(12, 110)], quality=[0.9, 0.5, 0.4])
+    asked: list[tuple[int, int]] = []
+
+    def measure(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        asked.extend(zip(left.tolist(), right.tolist(), strict=True))
+        return np.full(len(left), found)
+
+    verdicts = choose_survivors(group, links((0, 1, 0.85), (1, 2, 0.9)), measure, CONFIG)
+    assert asked == [(2, 0)]
+    assert verdicts.survivor.tolist() == expected
+
+
+def test_what_stays_unmeasured_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(survivors, "MEASURE_PASSES", 0)
+    group = members([words(0, 100), words(8, 108), words(12, 110)], quality=[0.9, 0.5, 0.4])
+    verdicts = choose_survivors(group, links((0, 1, 0.85), (1, 2, 0.9)), measure_nothing, CONFIG)
+    assert verdicts.survivor.tolist() == [0, 0, 2]
+
+
+def test_no_members_give_no_verdicts() -> None:
+    empty = Members(*(column[:0] for column in members(FAR)))
+    assert len(choose_survivors(empty, links(), measure_nothing, CONFIG).survivor) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_verdicts_are_those_of_brute_force_and_do_not_see_the_order_of_rows(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sets = [rng.choice(25, rng.integers(10, 25), replace=False) for _ in range(60)]
+    texts = [" ".join(map(str, np.sort(chosen))) for chosen in sets]
+    group = members(texts, quality=rng.random(60), source_rank=rng.integers(0, 3, 60))
+    grams = shingle_sets(shingles(pa.array(texts), UNIGRAMS))
+    left, right = (side.astype(np.int64) for side in np.triu_indices(60, 1))
+    jaccard = set_jaccard(grams, left, right)
+    verdicts = choose_survivors(group, Links(left, right, jaccard), measure_nothing, CONFIG)
+
+    similarity = np.eye(60)
+    similarity[left, right] = similarity[right, left] = jaccard
+    expected = np.full(60, -1)
+    for best in policy_order(group, CONFIG):
+        if expected[best] < 0:
+            expected[(similarity[best] >= CONFIG.threshold) & (expected < 0)] = best
+    assert verdicts.survivor.tolist() == expected.tolist()
+
+    shuffle = rng.permutation(60)
+    place = np.argsort(shuffle)
+    moved = Members(
+        *(column.take(pa.array(shuffle)) if i == 4 else column[shuffle] for i, column in enumerate(group))
+    )
+    again = choose_survivors(moved, Links(place[right], place[left], jaccard), measure_nothing, CONFIG)
+    assert shuffle[again.survivor][place].tolist() == expected.tolist()
+
+
+def test_a_component_of_many_survivors_is_scanned_a_bounded_number_of_times() -> None:
+    n = survivors.SCANNING_SURVIVORS + 3
+    texts = [words(1000 * i, 1000 * i + 20) for i in range(n)]
+    # The last two are alike, and only a verified link can say so: by then all scans are spent.
+    texts.append(words(1000 * n, 1000 * n + 100))
+    texts.append(words(1000 * n + 1, 1000 * n + 101))
+    group = members(texts, quality=np.linspace(1, 0, len(texts)))
+    hub = [(0, i, 0.1) for i in range(1, n)]
+    alone = choose_survivors(group, links(*hub), measure_nothing, CONFIG)
+    linked = choose_survivors(group, links(*hub, (n, n + 1, 0.98)), measure_nothing, CONFIG)
+    assert alone.survivor.tolist() == list(range(len(texts)))
+    assert linked.survivor.tolist()[-2:] == [n, n]

@@ -1,0 +1,261 @@
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dedup.config import DedupConfig
+from dedup.minhash import MinHashConfig
+from pipelines.deduplicate import deduplicate, duplicates_in_memory
+from pipelines.document_rows import AlignmentError, RowsInMemory, StoredRows
+from pipelines.runner import StageError
+from pipelines.schemas import DOCUMENTS, DUPLICATES, SIGNALS, SKETCHES
+from pipelines.sketch import sketch
+from text.hashing import digest128, uniform
+
+RANKS = {"books": 0, "crawl": 1}
+CONFIG = DedupConfig()
+# One row a band: every similar pair becomes a candidate, so that brute force is an exact oracle.
+UNIGRAMS = MinHashConfig(ngram=1, rows=1)
+TABLES = ("documents", "signals", "sketches")
+
+
+def everything(signals: pa.Table, documents: pa.Table) -> np.ndarray:
+    return np.ones(len(signals), dtype=bool)
+
+
+def corpus(texts: list[str], minhash: MinHashConfig, sources: list[str] | None = None) -> dict[str, pa.Table]:
+    """The three row-aligned tables; ids, qualities and sources come from the text's number."""
+    n = len(texts)
+    ids = digest128(pa.array([f"{i}" for i in range(n)]))
+    sources = sources or [("crawl", "books")[i % 7 == 0] for i in range(n)]
+    blank = [""] * n
+    columns: dict[str, Any] = dict.fromkeys(DOCUMENTS.schema.names, blank)
+    columns |= {
+        "doc_id": ids,
+        "source": sources,
+        "text": texts,
+        "fetched_at": pa.nulls(n, DOCUMENTS.schema.field("fetched_at").type),
+    }
+    columns |= {"n_bytes": [len(t.encode()) for t in texts], "n_words": [len(t.split()) for t in texts]}
+    documents = pa.table([columns[name] for name in DOCUMENTS.schema.names], schema=DOCUMENTS.schema)
+    quality = np.round(uniform(ids, 0, "quality"), 1)
+    signals = pa.table([ids, ["en"] * n, np.ones(n, np.float32), quality], schema=SIGNALS.schema)
+    sketches = SKETCHES.conform(sketch(documents, minhash), "sketches")
+    return {"documents": documents, "signals": signals, "sketches": sketches}
+
+
+def sharded(tables: dict[str, pa.Table], shards: int, seed: int | None = None) -> RowsInMemory:
+    """The rows of `tables`, shuffled if there is a seed, dealt to shards of unequal size."""
+    n = len(tables["documents"])
+    rows = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
+    cuts = np.sort(np.random.default_rng(shards).integers(0, n + 1, shards - 1))
+    parts = [pa.array(part) for part in np.split(rows, cuts)]
+    dealt = {name: [table.take(part) for part in parts] for name, table in tables.items()}
+    return RowsInMemory(dealt, tuple(f"shard-{i:05d}" for i in range(shards)))
+
+
+def words(first: int, last: int) -> str:
+    return " ".join(f"w{i}" for i in range(first, last))
+
+
+def clustered_texts(seed: int, n: int = 80) -> list[str]:
+    """Texts in families of one template with edits, copies with other white space, a few without words."""
+    rng = np.random.default_rng(seed)
+    texts = []
+    for number in range(n):
+        if number % 11 == 5:
+            texts.append(texts[rng.integers(len(texts))] + "\n")
+        elif number % 13 == 6:
+            texts.append(("", " ", "?!")[number % 3])
+        else:
+            family = rng.integers(10) * 1000
+            dropped = rng.choice(120, rng.integers(0, 30), replace=False)
+            texts.append(" ".join(f"w{family + i}" for i in range(120) if i not in set(dropped.tolist())))
+    return texts
+
+
+def word_jaccard(left: str, right: str) -> float:
+    if left.split() == right.split():
+        return 1.0
+    # A text without words has no shingle to share.
+    a, b = ({word for word in text.split() if word[0] == "w"} for text in (left, right))
+    return len(a & b) / max(len(a | b), 1)
+
+
+def brute_force(tables: dict[str, pa.Table], threshold: float) -> dict[str, str]:
+    """Removed id -> survivor id by comparing everything with everything."""
+    rows = tables["documents"].to_pylist()
+    quality = dict(
+        zip(
+            tables["signals"]["doc_id"].to_pylist(),
+            tables["signals"]["quality_score"].to_pylist(),
+            strict=True,
+        )
+    )
+    rows.sort(key=lambda row: (RANKS[row["source"]], -quality[row["doc_id"]], -row["n_words"], row["doc_id"]))
+    survivor: dict[str, str] = {}
+    for best in rows:
+        if best["doc_id"] in survivor:
+            continue
+        for other in rows:
+            if other["doc_id"] not in survivor and word_jaccard(best["text"], other["text"]) >= threshold:
+                survivor[other["doc_id"]] = best["doc_id"]
+    return {removed: stays for removed, stays in survivor.items() if removed != stays}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_duplicates_are_those_of_brute_force(seed: int) -> None:
+    tables = corpus(clustered_texts(seed), UNIGRAMS)
+    found = duplicates_in_memory(sharded(tables, 1), everything, RANKS, UNIGRAMS, CONFIG)
+    pairs = dict(zip(found["doc_id"].to_pylist(), found["survivor_id"].to_pylist(), strict=True))
+    assert pairs == brute_force(tables, CONFIG.threshold)
+    assert len(pairs) > 20
+
+
+def test_the_table_is_in_the_dataset_s_form_and_says_why() -> None:
+    tables = corpus(clustered_texts(3), UNIGRAMS)
+    found = duplicates_in_memory(sharded(tables, 2), everything, RANKS, UNIGRAMS, CONFIG)
+    texts = dict(
+        zip(tables["documents"]["doc_id"].to_pylist(), tables["documents"]["text"].to_pylist(), strict=True)
+    )
+    rows = found.to_pylist()
+    assert found.schema == DUPLICATES.schema
+    assert [row["doc_id"] for row in rows] == sorted(row["doc_id"] for row in rows)
+    for row in rows:
+        left, right = texts[row["doc_id"]], texts[row["survivor_id"]]
+        assert (row["kind"] == "exact") == (left.split() == right.split())
+        assert row["jaccard"] == pytest.approx(word_jaccard(left, right), abs=0.13)
+        assert row["jaccard"] >= CONFIG.threshold
+    sizes = Counter(row["survivor_id"] for row in rows)
+    assert all(row["cluster_size"] == sizes[row["survivor_id"]] + 1 for row in rows)
+    assert {"exact", "near"} == {row["kind"] for row in rows}
+
+
+@pytest.mark.parametrize("chain_break", [True, False])
+@pytest.mark.parametrize("shards", [1, 3, 7])
+def test_neither_order_nor_sharding_changes_the_duplicates(shards: int, chain_break: bool) -> None:
+    config = DedupConfig(chain_break=chain_break, max_pairs_bucket=4)
+    tables = corpus(clustered_texts(9, 150), MinHashConfig())
+    first = duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), config)
+    again = duplicates_in_memory(
+        sharded(tables, shards, seed=shards), everything, RANKS, MinHashConfig(), config
+    )
+    assert again.equals(first)
+    assert len(first) > 20
+
+
+@pytest.mark.parametrize(
+    ("texts", "duplicates"),
+    [
+        pytest.param(["good morning", "good evening"], 0, id="different two-word texts"),
+        pytest.param(["good morning", "good  morning"], 1, id="equal two-word texts"),
+        pytest.param(["?!", "!?"], 0, id="different texts without words"),
+        pytest.param(["", " "], 1, id="empty texts are exact copies"),
+        pytest.param([words(0, 300), words(500, 800)], 0, id="unrelated"),
+        pytest.param([words(0, 300), words(0, 300).upper()], 1, id="case alone"),
+    ],
+)
+def test_pairs(texts: list[str], duplicates: int) -> None:
+    tables = corpus(texts, MinHashConfig())
+    assert (
+        len(duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG))
+        == duplicates
+    )
+
+
+def test_a_document_that_is_not_eligible_removes_nothing_and_is_not_removed() -> None:
+    texts = [words(0, 200), words(0, 200) + " x", words(0, 200) + " y", words(0, 200) + " z"]
+    tables = corpus(texts, MinHashConfig(), sources=["books", "crawl", "crawl", "crawl"])
+
+    def crawl_alone(signals: pa.Table, documents: pa.Table) -> np.ndarray:
+        assert "text" not in documents.column_names
+        return np.array([source == "crawl" for source in documents["source"].to_pylist()], dtype=bool)
+
+    found = duplicates_in_memory(sharded(tables, 2), crawl_alone, RANKS, MinHashConfig(), CONFIG)
+    assert len(found) == 2
+    assert {*found["source"].to_pylist(), *found["survivor_source"].to_pylist()} == {"crawl"}
+
+
+def test_curated_sources_outrank_the_crawl() -> None:
+    texts = [words(0, 200) + f" x{i}" for i in range(4)]
+    tables = corpus(texts, MinHashConfig(), sources=["crawl", "crawl", "books", "crawl"])
+    found = duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG)
+    assert found["survivor_source"].to_pylist() == ["books"] * 3
+
+
+def test_counts_say_how_much_was_compared() -> None:
+    tables = corpus([words(0, 100)] * 50, MinHashConfig())
+    counts: Counter[str] = Counter()
+    duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG, counts)
+    assert counts == {"candidate_pairs": 97, "measured_pairs": 97, "similar_pairs": 97, "hub_buckets": 15}
+
+
+@pytest.mark.parametrize("dataset", ["signals", "sketches"])
+def test_datasets_that_are_not_aligned_are_refused(dataset: str) -> None:
+    tables = corpus(["a b", "c d"], MinHashConfig())
+    tables[dataset] = tables[dataset].take(pa.array([1, 0]))
+    with pytest.raises(AlignmentError, match=f"shard-00000: dataset '{dataset}'"):
+        duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG)
+
+
+def test_a_source_without_a_rank_is_named() -> None:
+    tables = corpus(["a b", "a b"], MinHashConfig(), sources=["crawl", "novels"])
+    with pytest.raises(ValueError, match="source 'novels' has no rank"):
+        duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG)
+
+
+def test_a_selection_of_another_shape_is_refused() -> None:
+    tables = corpus(["a b", "c d"], MinHashConfig())
+    with pytest.raises(ValueError, match="shard-00000: the selection gave int64"):
+        duplicates_in_memory(
+            sharded(tables, 1), lambda s, d: np.array([0, 1]), RANKS, MinHashConfig(), CONFIG
+        )
+
+
+def stored(rows: RowsInMemory, root: Path) -> StoredRows:
+    """The same rows as version folders, in row groups of 16."""
+    for name in TABLES:
+        (root / name).mkdir(parents=True)
+        for shard, table in zip(rows.shards, rows.tables[name], strict=True):
+            pq.write_table(table, root / name / f"{shard}.parquet", row_group_size=16)
+    return StoredRows(*(str(root / name) for name in TABLES), shards=rows.shards)
+
+
+def test_stored_rows_are_taken_from_the_row_groups_that_hold_them(tmp_path: Path) -> None:
+    tables = corpus(clustered_texts(1), MinHashConfig())
+    rows = stored(sharded(tables, 1), tmp_path)
+    wanted = np.array([0, 15, 16, 40, 79], dtype=np.int64)
+    for name, column in (("documents", "text"), ("sketches", "signature")):
+        taken = rows.take(name, 0, [column], wanted).column(column).to_pylist()
+        assert taken == tables[name][column].take(pa.array(wanted)).to_pylist()
+
+
+def test_a_row_past_the_shard_s_end_is_refused(tmp_path: Path) -> None:
+    rows = stored(sharded(corpus(["a b"], MinHashConfig()), 1), tmp_path)
+    with pytest.raises(AlignmentError, match="1 rows, expected at least 6"):
+        rows.take("documents", 0, ["text"], np.array([5], dtype=np.int64))
+
+
+@pytest.mark.parametrize("shards", [1, 5])
+def test_spark_finds_what_memory_finds(spark: Any, tmp_path: Path, shards: int) -> None:
+    config = DedupConfig(max_pairs_bucket=4)
+    tables = corpus(clustered_texts(9, 150), MinHashConfig())
+    rows = sharded(tables, shards, seed=shards)
+    here: Counter[str] = Counter()
+    there: Counter[str] = Counter()
+    expected = duplicates_in_memory(rows, everything, RANKS, MinHashConfig(), config, here)
+    found = deduplicate(spark, stored(rows, tmp_path), everything, RANKS, MinHashConfig(), config, there)
+    assert found.equals(expected)
+    assert there == here
+    assert min(here.values()) > 0
+
+
+def test_an_error_in_a_worker_names_the_shard(spark: Any, tmp_path: Path) -> None:
+    tables = corpus(["a b", "c d"], MinHashConfig())
+    rows = stored(sharded(tables, 1), tmp_path)
+    with pytest.raises(StageError, match=r"shard-00000.*the selection gave"):
+        deduplicate(spark, rows, lambda s, d: np.array([1.0]), RANKS, MinHashConfig(), CONFIG)
