@@ -207,13 +207,15 @@ def _candidates(documents: str, shard: str, number: int, roles: Mapping[str, str
 
 
 def _smallest_draws(table: pa.Table, limits: Mapping[str, int]) -> pa.Table:
-    """Of each role the `limits[role]` rows with the smallest draws; equal draws by doc_id."""
-    parts = [
-        table.filter(pc.equal(table["role"], role))
-        .sort_by([("draw", "ascending"), ("doc_id", "ascending")])
-        .slice(0, limit)
-        for role, limit in sorted(limits.items())
-    ]
+    """Of each role the `limits[role]` documents with the smallest draws, by doc_id where equal; an id once."""
+    order = [("draw", "ascending"), ("doc_id", "ascending"), ("shard", "ascending"), ("row", "ascending")]
+    parts = []
+    for role, limit in sorted(limits.items()):
+        ranked = table.filter(pc.equal(table["role"], role)).sort_by(order)
+        ids = ranked["doc_id"].combine_chunks()
+        fresh = np.ones(len(ids), np.bool_)
+        fresh[1:] = np.asarray(pc.not_equal(ids[1:], ids[:-1]))
+        parts.append(ranked.filter(pa.array(fresh)).slice(0, limit))
     return pa.concat_tables([table.schema.empty_table(), *parts])
 
 

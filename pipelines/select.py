@@ -24,6 +24,7 @@ DRAW_PURPOSE = "pareto"
 class Reason(StrEnum):
     """Why a document is in the corpus or not; the drops stand in the order in which the recipe has them."""
 
+    REPEATED = "repeated"
     TOO_SHORT = "too_short"
     LANGUAGE = "language"
     LANGUAGE_UNCERTAIN = "language_uncertain"
@@ -31,13 +32,13 @@ class Reason(StrEnum):
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
     TOO_MANY_PIECES = "too_many_pieces"
-    PIECES_TOO_SHORT = "pieces_too_short"
+    CONTAMINATED = "contaminated"
     KEPT = "kept"
 
 
 _REASONS = list(Reason)
 _LANGUAGE_REASONS = pa.array([Reason.LANGUAGE, Reason.LANGUAGE_UNCERTAIN], pa.string())
-_CONTAMINATION_REASONS = pa.array([Reason.TOO_MANY_PIECES, Reason.PIECES_TOO_SHORT], pa.string())
+_CONTAMINATION_REASONS = pa.array([Reason.TOO_MANY_PIECES, Reason.CONTAMINATED], pa.string())
 
 
 class SelectionConfig(BaseModel):
@@ -73,13 +74,18 @@ class SelectionConfig(BaseModel):
 
 
 def select(
-    documents: pa.Table, signals: pa.Table, curated: Collection[str], config: SelectionConfig
+    documents: pa.Table,
+    signals: pa.Table,
+    curated: Collection[str],
+    config: SelectionConfig,
+    repeated: NDArray[np.bool_] | None = None,
 ) -> pa.Table:
     """Decide on each document by itself: rows of `documents`, in order, in the form of schemas.DECISIONS.
 
     `documents` needs doc_id, source and n_words; `signals` the same rows in the same order. Documents of
     the sources named in `curated` skip the language and quality rules: somebody has chosen them, they are the
     classifier's own positives, and GPT-3 filtered only the crawl. They are dropped where they have no word.
+    `repeated` marks the rows whose doc_id stands at an earlier place too.
 
     Figure and limit: words and fewest words; language score (and smallest score); quality score and
     threshold, or for pareto the score that the draw asked for: what is kept has more. ValueError where the
@@ -89,6 +95,8 @@ def select(
     n_words = _numbers(documents["n_words"])
     is_curated = np.asarray(pc.is_in(documents["source"], value_set=pa.array(sorted(curated), pa.string())))
     decisions = _Decisions(documents.num_rows)
+    if repeated is not None:
+        decisions.drop(repeated, Reason.REPEATED)
     decisions.drop(
         n_words < np.where(is_curated, 1, config.min_words),
         Reason.TOO_SHORT,
@@ -120,7 +128,7 @@ def decide(
     """The final decisions: `selection` with the documents dropped that deduplication or decontamination took.
 
     `duplicates` is in the form of schemas.DUPLICATES; `contamination` has the columns doc_id, reason
-    (too_many_pieces or pieces_too_short), figure, limit and evidence, one row for each document lost as a
+    (too_many_pieces or contaminated), figure, limit and evidence, one row for each document lost as a
     whole. Both may hold documents of other shards. The limit of a near duplicate is `min_jaccard`.
     ValueError where a document appears there that an earlier step dropped: each step sees only what the
     steps before it kept.
@@ -138,30 +146,6 @@ def decide(
     _check_reasons(contamination)
     decided = _apply(selection, losses, "duplicates")
     return DECISIONS.conform(_apply(decided, contamination, "contamination"), "decisions")
-
-
-def contamination_losses(
-    doc_ids: pa.ChunkedArray, outcomes: pa.Table, max_pieces: int, min_piece_chars: int
-) -> pa.Table:
-    """The documents that decontamination dropped, in the form that `decide` takes.
-
-    `outcomes` (pipelines.decontaminate.OUTCOMES) belongs to `doc_ids` row for row. Figure and limit are
-    pieces and most pieces; for pieces that are too short the limit alone, in characters. Evidence is the
-    benchmark.
-    """
-    lost = pc.is_in(outcomes["outcome"], value_set=_CONTAMINATION_REASONS)
-    table = outcomes.append_column("doc_id", doc_ids).filter(lost)
-    many = pc.equal(table["outcome"], str(Reason.TOO_MANY_PIECES))
-    pieces = table["n_split"].cast(pa.float64())
-    return pa.table(
-        {
-            "doc_id": table["doc_id"],
-            "reason": table["outcome"],
-            "figure": pc.if_else(many, pieces, pa.scalar(None, pa.float64())),
-            "limit": pc.if_else(many, float(max_pieces), float(min_piece_chars)),
-            "evidence": table["benchmark"],
-        }
-    )
 
 
 def funnel(decisions: pa.Table) -> pa.Table:
@@ -185,12 +169,13 @@ class _Decisions:
         self,
         failed: NDArray[np.bool_],
         reason: Reason,
-        figures: NDArray[np.float64],
+        figures: NDArray[np.float64] | None = None,
         limits: NDArray[np.float64] | None = None,
     ) -> None:
         now = failed & self._kept
         self._reasons[now] = _REASONS.index(reason)
-        self._figures[now] = figures[now]
+        if figures is not None:
+            self._figures[now] = figures[now]
         if limits is not None:
             self._limits[now] = limits[now]
         self._kept &= ~failed
@@ -230,7 +215,8 @@ def _quality(
 def _apply(decisions: pa.Table, losses: pa.Table, name: str) -> pa.Table:
     """`decisions` with the rows of `losses`, matched by doc_id, in place of what was kept."""
     found = pc.index_in(decisions["doc_id"], value_set=losses["doc_id"].combine_chunks())
-    lost = pc.is_valid(found)
+    # A repeated row shares its id with the copy that stands for both.
+    lost = pc.and_(pc.is_valid(found), pc.not_equal(decisions["reason"], str(Reason.REPEATED)))
     wrong = pc.and_(lost, pc.invert(decisions["keep"]))
     if pc.any(wrong).as_py():
         doc_id, reason = (decisions[column].filter(wrong)[0] for column in ("doc_id", "reason"))

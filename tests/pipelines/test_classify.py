@@ -112,6 +112,15 @@ def test_all_documents_with_words_are_taken_where_they_fit(folder):
     assert (len(positive), len(negative)) == (270 + 18 + 90, 540)
 
 
+def test_a_repeated_document_is_sampled_once(table, folder, tmp_path):
+    twice = pa.concat_tables([table, table.slice(0, 400)])
+    names = write(twice, tmp_path / "twice", 5)
+    config = ClassifierConfig(max_positive=120, max_negative=150)
+    one = training_sample(str(folder), SHARDS, ROLES, config)
+    other = training_sample(str(tmp_path / "twice"), names, ROLES, config)
+    assert [rows_of(examples) for examples in one] == [rows_of(examples) for examples in other]
+
+
 def test_texts_sources_and_sites_belong_together(folder):
     positive, negative = training_sample(str(folder), SHARDS, ROLES, ClassifierConfig(max_negative=99))
     for text, source, group in rows_of(positive):

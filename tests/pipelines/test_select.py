@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pipelines.decontaminate import OUTCOMES
 from pipelines.schemas import DECISIONS, DUPLICATES
-from pipelines.select import Reason, SelectionConfig, contamination_losses, decide, funnel, select
+from pipelines.select import Reason, SelectionConfig, decide, funnel, select
 from quality.pareto import keep_probability
 
 CURATED = {"wiki"}
@@ -171,14 +170,12 @@ def duplicates(*rows):
     )
 
 
-def outcomes(*names):
-    return pa.Table.from_pylist(
-        [
-            {"outcome": name, "n_split": 12, "n_pieces": 0, "cut_bytes": 9, "benchmark": "gsm8k"}
-            for name in names
-        ],
-        schema=OUTCOMES,
-    )
+def losses(*rows):
+    """Documents that decontamination dropped: (doc_id, reason, figure, limit)."""
+    kinds = {"doc_id": pa.string(), "reason": pa.string(), "figure": pa.float64(), "limit": pa.float64()}
+    names = [*kinds, "evidence"]
+    table = [dict(zip(names, (*row, "gsm8k"), strict=True)) for row in rows]
+    return pa.Table.from_pylist(table, schema=pa.schema([*kinds.items(), ("evidence", pa.string())]))
 
 
 KEEP_ALL = SelectionConfig(quality="off")
@@ -191,12 +188,7 @@ def test_later_steps_take_what_was_selected():
         ("id2", "cc", "id9", "wiki", "exact", 1.0, 2),
         ("of another shard", "cc", "id9", "wiki", "exact", 1.0, 2),
     )
-    lost = contamination_losses(
-        pa.chunked_array([["id3", "id4", "id5"]]),
-        outcomes("too_many_pieces", "pieces_too_short", "kept"),
-        max_pieces=10,
-        min_piece_chars=200,
-    )
+    lost = losses(("id3", "too_many_pieces", 12, 10), ("id4", "contaminated", 900, None))
     decisions = decide(selection, found, lost, min_jaccard=0.7)
     assert decisions.schema.equals(DECISIONS.schema)
     picked = decisions.select(["keep", "reason", "figure", "limit", "evidence"]).to_pylist()
@@ -205,19 +197,16 @@ def test_later_steps_take_what_was_selected():
         (False, "near_duplicate", 0.75, 0.7, "id9"),
         (False, "exact_duplicate", 1.0, None, "id9"),
         (False, "too_many_pieces", 12.0, 10.0, "gsm8k"),
-        (False, "pieces_too_short", None, 200.0, "gsm8k"),
+        (False, "contaminated", 900.0, None, "gsm8k"),
         (True, "kept", None, None, None),
     ]
 
 
-NOTHING_LOST = contamination_losses(pa.chunked_array([[]], pa.string()), outcomes(), 10, 200)
-
-
 def test_nothing_found_changes_nothing():
     selection = select(*tables(*[("cc", 99, "en", 1, 0.9)] * 3), CURATED, SelectionConfig())
-    assert decide(selection, duplicates(), NOTHING_LOST, 0.7).equals(selection)
+    assert decide(selection, duplicates(), losses(), 0.7).equals(selection)
     empty = select(*tables(), CURATED, SelectionConfig())
-    assert decide(empty, duplicates(), NOTHING_LOST, 0.7).num_rows == 0
+    assert decide(empty, duplicates(), losses(), 0.7).num_rows == 0
 
 
 def test_a_document_that_was_dropped_before_is_an_error():
@@ -226,15 +215,24 @@ def test_a_document_that_was_dropped_before_is_an_error():
     with pytest.raises(
         ValueError, match="duplicates: 1 documents were dropped before, the first id0 for 'too_short'"
     ):
-        decide(selection, found, NOTHING_LOST, 0.7)
+        decide(selection, found, losses(), 0.7)
 
 
 def test_unknown_reasons_are_refused():
     selection = select(*tables(("cc", 99, "en", 1, 0.9)), CURATED, KEEP_ALL)
-    lost = contamination_losses(pa.chunked_array([["id0"]]), outcomes("too_many_pieces"), 10, 200)
-    strange = lost.set_column(1, "reason", pa.array(["bad taste"]))
     with pytest.raises(ValueError, match=r"unknown reasons \['bad taste'\]"):
-        decide(selection, duplicates(), strange, 0.7)
+        decide(selection, duplicates(), losses(("id0", "bad taste", 1, 2)), 0.7)
+
+
+def test_a_repeated_row_goes_and_its_first_copy_is_judged():
+    page = ("cc", 99, "en", 1, 0.9)
+    documents, signals = (table.take(pa.array([0, 1, 1])) for table in tables(page, page))
+    selection = select(documents, signals, CURATED, KEEP_ALL, np.array([False, False, True]))
+    assert selection["reason"].to_pylist() == ["kept", "kept", "repeated"]
+    assert selection["figure"].null_count == 3
+    found = duplicates(("id1", "cc", "id9", "wiki", "exact", 1.0, 2))
+    decided = decide(selection, found, losses(), 0.7)
+    assert decided["reason"].to_pylist() == ["kept", "exact_duplicate", "repeated"]
 
 
 def test_funnel_counts_by_source_and_reason_in_recipe_order():
