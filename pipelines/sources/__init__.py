@@ -1,0 +1,1 @@
+"""Curated sources: files of many formats in, documents out."""
