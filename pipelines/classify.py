@@ -207,7 +207,7 @@ def _candidates(documents: str, shard: str, number: int, roles: Mapping[str, str
 
 
 def _smallest_draws(table: pa.Table, limits: Mapping[str, int]) -> pa.Table:
-    """Of each role the `limits[role]` documents with the smallest draws, by doc_id where equal; an id once."""
+    """Of each role the `limits[role]` documents with the smallest draws, ties by doc_id; an id once."""
     order = [("draw", "ascending"), ("doc_id", "ascending"), ("shard", "ascending"), ("row", "ascending")]
     parts = []
     for role, limit in sorted(limits.items()):
