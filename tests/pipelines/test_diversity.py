@@ -53,6 +53,7 @@ def test_hosts(url: str, host: str | None) -> None:
         ("localhost", "localhost"),
         ("news.bbc.co.uk", "bbc.co.uk"),
         ("co.uk", "co.uk"),
+        ("ai", "ai"),
         ("www.xinhua.com.cn", "xinhua.com.cn"),
         ("a.b.co.com", "co.com"),
         ("127.0.0.1", "127.0.0.1"),
