@@ -26,8 +26,12 @@ class Examples:
 
     def __post_init__(self) -> None:
         for name, column in (("groups", self.groups), ("sources", self.sources)):
-            if column is not None and len(column) != len(self.texts):
+            if column is None:
+                continue
+            if len(column) != len(self.texts):
                 raise ValueError(f"{len(self.texts)} texts but {len(column)} {name}: each text needs one")
+            # A column of nothing but nulls may come as Arrow's null type.
+            object.__setattr__(self, name, column.cast(pa.string()))
 
     def __len__(self) -> int:
         return len(self.texts)

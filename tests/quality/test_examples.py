@@ -73,6 +73,13 @@ def test_rows_by_source():
     assert Examples(texts).count_by_source(np.zeros(3, bool)) == {}
 
 
+def test_sites_may_all_be_null():
+    texts = pa.chunked_array([[f"text {i}" for i in range(100)]])
+    named, unnamed = Examples(texts, pa.nulls(100)), Examples(texts)
+    negative = numbered("n", 5, [None] * 5)
+    assert (held_out(named, negative, 0.5, 1)[0] == held_out(unnamed, negative, 0.5, 1)[0]).all()
+
+
 @pytest.mark.parametrize("column", ["groups", "sources"])
 def test_columns_of_another_length_are_refused(column):
     with pytest.raises(ValueError, match=f"2 texts but 1 {column}"):
