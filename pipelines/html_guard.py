@@ -180,7 +180,7 @@ def _tag_name(data: Bytes, i: int) -> tuple[np.uint64, int]:
 
 @kernel
 def _skip_tag(data: Bytes, i: int) -> tuple[int, int, bool, bool]:
-    """From behind a tag's name: position behind its '>', attributes, whether it closes itself, and has a '>'."""
+    """From behind a tag's name: position behind its '>', attributes, if it closes itself, if it has a '>'."""
     n, attributes, slash = data.size, 0, False
     while i < n:
         byte = data[i]

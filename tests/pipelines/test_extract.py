@@ -18,7 +18,7 @@ ARTICLE = "<p>The quick brown fox jumps over the lazy dog, and the dog does not 
 
 
 def test_main_content_without_menu_and_footer() -> None:
-    page = f"<html><body><nav><a href=/>Home</a></nav><main>{ARTICLE * 3}</main><footer>Legal</footer></body></html>"
+    page = f"<body><nav><a href=/>Home</a></nav><main>{ARTICLE * 3}</main><footer>Legal</footer></body>"
     text = extract_text(page.encode())
     assert "quick brown fox" in text
     assert "Home" not in text
@@ -75,7 +75,8 @@ HOSTILE = {
     "deep behind scopes": b"<div><table><tr><td></div>" * 20_000 + b"needle",
     "one tag of 200,000 attributes": b"<p " + b" ".join(b"a%d" % i for i in range(200_000)) + b">needle",
     "a tag that never ends": b"<p>needle<p " + b" ".join(b"a%d" % i for i in range(200_000)),
-    "300 tags of 2,000 attributes": (b"<i " + b" ".join(b"a%d" % i for i in range(2_000)) + b"></i>") * 300 + b"needle",
+    "300 tags of 2,000 attributes": (b"<i " + b" ".join(b"a%d" % i for i in range(2_000)) + b"></i>") * 300
+    + b"needle",
     "300,000 options in a select": b"<p>needle<select>" + b"<option>a" * 300_000,
     "options in many selects": b"<p>needle" + (b"<select>" + b"<option>a" * 2_000 + b"</select>") * 300,
     "50 MB of text": b"<p>needle " + b"lorem ipsum " * 4_200_000,
@@ -122,7 +123,7 @@ def pages(path, step: int):
 
 
 def test_no_mojibake_in_chinese_news(real_data) -> None:
-    """GBK pages read as text: Chinese characters dominate, and those of GBK's rare second half do not."""
+    """GBK pages read as text: Chinese characters dominate, and nearly all are of GB2312's common level."""
     for payload in pages(real_data / "crawl" / "zh_163news.warc.gz", 3):
         found = extract(payload)
         chinese = re.findall(r"[\u3400-\u9fff]", found.text)

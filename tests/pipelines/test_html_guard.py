@@ -72,9 +72,12 @@ def test_depth_stops_counting_behind_the_limit() -> None:
         ("<p a = 'b > c' d>x</p>", "<p a = 'b > c' d>x</p>"),
         (f"<p a='{'y' * 300}'>x</p>", "<p>x</p>"),
         ("<select><option>1<option>2<option>3</select>x", "<select><option>1<option>2</select>x"),
-        ("<select><option>1</option><b><option>2<option>3</b><option>4<input>x", None),
+        (
+            "<select><option>1</option><b><option>2<option>3</b><option>4<input>x",
+            "<select><option>1</option><b><option>2<input>x",
+        ),
         ("<option>1<option>2<option>3", "<option>1<option>2<option>3"),
-        ("<select><option>1<option>2</select><select><option>3", "<select><option>1<option>2</select><select><option>3"),
+        ("<select><option>1</select><select><option>2<option>3", None),
         ("<select><option>1<option>2<option>3", "<select><option>1<option>2"),
         ("x<p a b c d", "x<p"),
     ],
@@ -92,8 +95,7 @@ def test_depth_stops_counting_behind_the_limit() -> None:
     ],
 )  # fmt: skip
 def test_cuts(html: str, rest: str | None) -> None:
-    expected = "<select><option>1</option><b><option>2<input>x" if rest is None else rest
-    assert kept(html, max_attributes=3, max_tag_bytes=256, max_options=2) == expected
+    assert kept(html, max_attributes=3, max_tag_bytes=256, max_options=2) == (html if rest is None else rest)
 
 
 def test_cuts_are_ascending_and_apart_however_many() -> None:
@@ -123,7 +125,7 @@ def test_never_far_below_the_parser(tags: list[str]) -> None:
 
 
 def test_close_to_the_parser_on_real_pages(real_data) -> None:
-    """Implied elements (tbody, reopened formatting) make the tree a little deeper than its tags; no page trips the gate."""
+    """Implied elements (tbody, reopened formatting) make a tree deeper than its tags; no page trips the gate."""
     for name in ("commoncrawl_2008_multidomain", "newspaper_articles", "resiliparse_cc2020_sample"):
         with (real_data / "crawl" / f"{name}.warc.gz").open("rb") as stream:
             for number, record in enumerate(ArchiveIterator(stream)):
