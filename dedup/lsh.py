@@ -122,11 +122,10 @@ class BucketPairs:
         return left[:n].copy(), right[:n].copy()
 
     def finish(self) -> tuple[Int64s, Int64s]:
-        """The pairs of the bucket that was still open."""
+        """The pairs of the bucket that was still open; nothing may be fed afterwards."""
         limit = len(self._held)
         left, right = np.empty(limit * limit, dtype=np.int64), np.empty(limit * limit, dtype=np.int64)
         n = _close(self._state, self._held, left, right, 0)
-        self._state[1] = 0
         return left[:n], right[:n]
 
 

@@ -86,7 +86,7 @@ def choose_survivors(members: Members, links: Links, measure: Measure, config: D
     survivor = rows[owner[group_of]]
     exact = members.exact_codes == members.exact_codes[survivor]
     sizes = np.bincount(survivor, minlength=len(survivor))
-    return Verdicts(survivor, np.where(exact, 1.0, jaccard[group_of]), exact, sizes[survivor])
+    return Verdicts(survivor, jaccard[group_of], exact, sizes[survivor])
 
 
 def policy_order(members: Members, config: DedupConfig) -> Int64s:

@@ -93,6 +93,11 @@ def test_no_text_is_read_where_all_pairs_are_clear() -> None:
     assert asked == []
 
 
+def test_copies_without_words_are_copies() -> None:
+    found, asked = verify(["?!", "?!"], [(0, 1)], [0, 0])
+    assert (found.jaccard.tolist(), asked) == ([1.0], [])
+
+
 def test_no_pairs_are_no_work() -> None:
     found, asked = verify(["a"], [], [0])
     assert (len(found.jaccard), asked) == (0, [])

@@ -23,8 +23,8 @@ UNIGRAMS = MinHashConfig(ngram=1, rows=1)
 TABLES = ("documents", "signals", "sketches")
 
 
-def everything(signals: pa.Table, documents: pa.Table) -> np.ndarray:
-    return np.ones(len(signals), dtype=bool)
+def everything(shard: str, documents: pa.Table) -> np.ndarray:
+    return np.ones(len(documents), dtype=bool)
 
 
 def corpus(texts: list[str], minhash: MinHashConfig, sources: list[str] | None = None) -> dict[str, pa.Table]:
@@ -139,12 +139,13 @@ def test_the_table_is_in_the_dataset_s_form_and_says_why() -> None:
 @pytest.mark.parametrize("shards", [1, 3, 7])
 def test_neither_order_nor_sharding_changes_the_duplicates(shards: int, chain_break: bool) -> None:
     config = DedupConfig(chain_break=chain_break, max_pairs_bucket=4)
-    tables = corpus(clustered_texts(9, 150), MinHashConfig())
-    first = duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), config)
-    again = duplicates_in_memory(
-        sharded(tables, shards, seed=shards), everything, RANKS, MinHashConfig(), config
-    )
+    tables = corpus(clustered_texts(9, 150), UNIGRAMS)
+    counts: list[Counter[str]] = [Counter(), Counter()]
+    first = duplicates_in_memory(sharded(tables, 1), everything, RANKS, UNIGRAMS, config, counts[0])
+    dealt = sharded(tables, shards, seed=shards)
+    again = duplicates_in_memory(dealt, everything, RANKS, UNIGRAMS, config, counts[1])
     assert again.equals(first)
+    assert counts[1] == counts[0]
     assert len(first) > 20
 
 
@@ -171,7 +172,7 @@ def test_a_document_that_is_not_eligible_removes_nothing_and_is_not_removed() ->
     texts = [words(0, 200), words(0, 200) + " x", words(0, 200) + " y", words(0, 200) + " z"]
     tables = corpus(texts, MinHashConfig(), sources=["books", "crawl", "crawl", "crawl"])
 
-    def crawl_alone(signals: pa.Table, documents: pa.Table) -> np.ndarray:
+    def crawl_alone(shard: str, documents: pa.Table) -> np.ndarray:
         assert "text" not in documents.column_names
         return np.array([source == "crawl" for source in documents["source"].to_pylist()], dtype=bool)
 
@@ -192,6 +193,13 @@ def test_counts_say_how_much_was_compared() -> None:
     counts: Counter[str] = Counter()
     duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG, counts)
     assert counts == {"candidate_pairs": 97, "measured_pairs": 97, "similar_pairs": 97, "hub_buckets": 15}
+
+
+def test_texts_without_words_are_not_even_compared() -> None:
+    tables = corpus(["?" * i for i in range(1, 40)], MinHashConfig())
+    counts: Counter[str] = Counter()
+    duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG, counts)
+    assert counts["candidate_pairs"] == 0
 
 
 @pytest.mark.parametrize("dataset", ["signals", "sketches"])
