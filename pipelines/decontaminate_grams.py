@@ -11,9 +11,15 @@ are all template (ARC-Easy, OpenBookQA, PIQA, WinoGrande); the other five files 
 run being "which of the following is" in 8.5 % of MMLU. Whole grams that a few per cent of the items share
 are kept: they are passages that several questions ask about.
 
-**Short segments**, which hold no gram, match as a whole from `min_words` words on (`min_characters` where
-most are such characters): one gram of that length. Shorter ones are skipped; items left without any gram
-are counted.
+**Short items**, which hold no gram, match by their longest segment as a whole if it has `min_words` words
+(`min_characters` where most are such characters): one gram of that length. Others are skipped and counted.
+Segments of items that do hold a gram are not matched so: answer options alone ("higher levels of carbon
+dioxide in the atmosphere") stand in many a page.
+
+**20 characters** for Chinese: of CMMLU's grams these were found in 4.2 million characters of the People's
+Daily, a classical novel, verse and chat: of 13 characters 46 in 22 documents, of 16 13 in 9, of 18 8 in 2,
+of 20 6 in 2. At 13 they were 18 stock phrases and famous verses; from 18 on one is left, a constitutional
+formula.
 """
 
 from collections import Counter
@@ -190,7 +196,6 @@ def _segment_stops(text_stop: Ints, template: Mask) -> Ints:
 
 
 def _occurrences(items: _Items, config: GramConfig) -> _Occurrences:
-    n = len(items.item)
     words = np.flatnonzero(~items.template)
     stop = items.stop[words]
     left = stop - words
@@ -199,14 +204,12 @@ def _occurrences(items: _Items, config: GramConfig) -> _Occurrences:
     solo = 2 * (running[words + seen] - running[words]) > seen
     length = np.where(solo, config.ngram_characters, config.ngram_words)
     fits = length <= left
-    # A segment is known by its stop: no two of a file share one.
-    held = np.zeros(n + 1, np.bool_)
-    held[stop[fits]] = True
     begins, sizes = _segments(words, stop)
-    short = ~held[begins + sizes]
-    solo_short = 2 * (running[begins + sizes] - running[begins]) > sizes
-    least = np.where(solo_short, config.min_characters, config.min_words)
-    short &= (sizes >= least) & (config.short_items == "whole")
+    owner = items.item[begins]
+    solo_segment = 2 * (running[begins + sizes] - running[begins]) > sizes
+    least = np.where(solo_segment, config.min_characters, config.min_words)
+    short = _longest(owner, sizes) & ~np.isin(owner, items.item[words[fits]]) & (sizes >= least)
+    short &= config.short_items == "whole"
     first = np.concatenate([words[fits], begins[short]])
     lengths = np.concatenate([length[fits], sizes[short]])
     whole = np.zeros(len(first), np.bool_)
@@ -220,6 +223,15 @@ def _segments(words: Ints, stop: Ints) -> tuple[Ints, Ints]:
     opens[1:] = stop[1:] != stop[:-1]
     begins = words[opens]
     return begins, stop[opens] - begins
+
+
+def _longest(owner: Ints, sizes: Ints) -> Mask:
+    """Whether each segment is the longest of its item, the first of equals; `owner` ascends."""
+    order = np.lexsort((-sizes, owner))
+    _, first = np.unique(owner, return_index=True)
+    longest = np.zeros(len(owner), np.bool_)
+    longest[order[first]] = True
+    return longest
 
 
 def _summary(

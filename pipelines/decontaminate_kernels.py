@@ -83,6 +83,16 @@ def _three_bits(prefix: np.uint64) -> np.uint64:
 
 
 @kernel
+def _index_of(gram: np.uint64, table: Slots, grams: Hashes) -> int:
+    """Index of `gram` in `grams` by the table of `build_table`, or -1."""
+    mask = np.uint64(len(table) - 1)
+    slot = gram & mask
+    while table[slot] != _EMPTY and grams[table[slot]] != gram:
+        slot = (slot + np.uint64(1)) & mask
+    return table[slot]
+
+
+@kernel
 def find(
     hashes: Hashes,
     offsets: Ints,
@@ -101,7 +111,6 @@ def find(
     n = 0
     longest = len(wanted) - 1
     word_mask = np.uint64(len(bits) - 1)
-    slot_mask = np.uint64(len(table) - 1)
     salt = np.uint64(prefix) * GOLDEN
     oldest = np.uint64(1)
     for _ in range(prefix):
@@ -124,14 +133,12 @@ def find(
                     if not wanted[length]:
                         continue
                     gram = fmix64_scalar(longer + np.uint64(length) * GOLDEN)
-                    slot = gram & slot_mask
-                    while table[slot] != _EMPTY and grams[table[slot]] != gram:
-                        slot = (slot + np.uint64(1)) & slot_mask
-                    if table[slot] != _EMPTY:
+                    index = _index_of(gram, table, grams)
+                    if index != _EMPTY:
                         if n == len(found):
                             found = np.concatenate((found, np.empty((n, 4), np.int64)))
                         found[n, 0], found[n, 1] = document, i - first
-                        found[n, 2], found[n, 3] = table[slot], length
+                        found[n, 2], found[n, 3] = index, length
                         n += 1
             if i + prefix < stop:
                 rolling = rolling * BASE + hashes[i + prefix] - hashes[i] * oldest

@@ -76,6 +76,29 @@ def n_bytes(text: str) -> int:
     return len(text.encode())
 
 
+def evidence_of(
+    row: int, text: str, hit: tuple, benchmark: str, n_documents: int, config: DecontaminationConfig
+) -> dict:
+    _, first, stop = hit
+    words = split_words(text)
+    start, end = words[first].start, words[stop - 1].end
+    return {
+        "row": row,
+        "benchmark": benchmark,
+        "gram": text[start:end],
+        "start": n_bytes(text[:start]),
+        "end": n_bytes(text[:end]),
+        "n_documents": n_documents,
+        "action": "ignored_frequent" if n_documents > config.max_documents else "cut",
+    }
+
+
+def outcome_of(cutting: list, split: list, kept: list, config: DecontaminationConfig) -> str:
+    if cutting and len(split) > config.max_pieces:
+        return "too_many_pieces"
+    return "kept" if kept else "pieces_too_short"
+
+
 def removed_characters(text: str, hits: list, config: DecontaminationConfig) -> set[int]:
     """Characters in a window, word by word: a window takes all of each word that it touches."""
     words = split_words(text)
@@ -113,32 +136,17 @@ def decontaminate(
     made: dict[str, list[dict]] = {"pieces": [], "evidence": [], "outcomes": []}
     for row, text in enumerate(documents):
         hits = hits_of(text, grams)
-        words = split_words(text)
-        for gram, first, stop in hits:
-            start, end = words[first].start, words[stop - 1].end
-            made["evidence"].append(
-                {
-                    "row": row,
-                    "benchmark": grams[gram],
-                    "gram": text[start:end],
-                    "start": n_bytes(text[:start]),
-                    "end": n_bytes(text[:end]),
-                    "n_documents": counts[gram],
-                    "action": "ignored_frequent" if counts[gram] > config.max_documents else "cut",
-                }
-            )
+        made["evidence"] += [
+            evidence_of(row, text, hit, grams[hit[0]], counts[hit[0]], config) for hit in hits
+        ]
         cutting = [hit for hit in hits if counts[hit[0]] <= config.max_documents]
         names = Counter(grams[gram] for gram, _, _ in cutting)
         benchmark = min(names, key=lambda name: (-names[name], list(benchmarks).index(name)), default=None)
         split = pieces_of(text, removed_characters(text, cutting, config)) if cutting else [(0, len(text))]
-        kept = [piece for piece in split if piece[1] - piece[0] >= config.min_piece_chars]
-        outcome = "kept"
-        if not cutting:
-            kept = split
-        elif len(split) > config.max_pieces:
-            kept, outcome = [], "too_many_pieces"
-        elif not kept:
-            outcome = "pieces_too_short"
+        kept = [piece for piece in split if piece[1] - piece[0] >= config.min_piece_chars or not cutting]
+        outcome = outcome_of(cutting, split, kept, config)
+        if outcome != "kept":
+            kept = []
         for number, (start, end) in enumerate(kept):
             made["pieces"].append(
                 {

@@ -236,6 +236,28 @@ def test_no_gram_reaches_over_a_stripped_literal():
     assert (summaries[0].items, summaries[0].whole_items, summaries[0].skipped_items) == (1, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("segments", "lengths"),
+    [
+        (["a b c d e f g h", "i j k l m n o p q"], [9]),
+        (["a b c d e f g h", "i j k l m n o p"], [8]),
+        ([ITEM, "i j k l m n o p q"], [13] * 4),
+        (["a b c d e f g", "h i j k l m n"], []),
+    ],
+    ids=["the longest", "the first of equals", "none where another holds a gram", "none of eight words"],
+)
+def test_a_short_item_matches_by_its_longest_segment(segments, lengths):
+    grams, _ = build_grams([("b", [BenchmarkFile("b", [segments])])], DecontaminationConfig())
+    assert grams.lengths.tolist() == lengths
+
+
+def test_the_named_benchmark_has_most_hits_and_comes_first_of_equals():
+    eight, nine = "one two three four five six seven eight", "nine ten up to six and twenty more"
+    decontaminator = made({"zeta": [eight], "alpha": [nine, ITEM]})
+    found = cut(decontaminator, [f"{nine} {eight}", f"{eight} {ITEM}"]).outcomes["benchmark"].to_pylist()
+    assert found == ["zeta", "alpha"]
+
+
 def test_a_gram_of_two_benchmarks_is_the_first_ones():
     result = cut(made({"zeta": [ITEM], "alpha": [ITEM]}), [ITEM])
     assert set(result.evidence["benchmark"].to_pylist()) == {"zeta"}
