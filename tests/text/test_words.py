@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.text import reference
 from text.buffers import text_buffer
-from text.words import Words, count_words, segment, segment_buffer, word_hashes
+from text.words import Words, count_words, decode, segment, segment_buffer, word_hashes
 
 # Any text, and text dense in what the segmenter decides on: case, marks, digits, unspaced scripts, joiners.
 ANY = st.text(max_size=200)
@@ -116,6 +116,35 @@ def test_arbitrary_bytes_agree_with_the_reference(raws):
 
 def test_every_ascii_byte_agrees_with_the_reference_at_every_place_of_a_block():
     raws = [bytes([65] * place + [code] + [97] * (9 - place)) for code in range(128) for place in range(9)]
+    assert listed(segment(binary(raws))) == [reference.words(raw) for raw in raws]
+
+
+def forced(code: int, size: int) -> bytes:
+    """`code` in `size` bytes by the scheme of UTF-8, whether that is allowed or not."""
+    lead = (0xC0, 0xE0, 0xF0)[size - 2] | code >> 6 * (size - 1)
+    return bytes([lead, *(0x80 | code >> 6 * i & 0x3F for i in range(size - 2, -1, -1))])
+
+
+@pytest.mark.parametrize(
+    ("size", "malformed", "well_formed"),
+    [
+        (2, [0x0, 0x41, 0x7F], [0x80, 0x7FF]),
+        (3, [0x0, 0x7D0, 0x7FF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF], [0x800, 0xD7FF, 0xE000, 0xFFFF]),
+        (4, [0x0, 0x7FF, 0x4E2D, 0xFFFF, 0x110000, 0x110041, 0x13FFFF, 0x1FFFFF], [0x10000, 0x10FFFF]),
+    ],
+    ids=["two bytes", "three bytes", "four bytes"],
+)
+def test_decode_takes_what_unicode_allows(size, malformed, well_formed):
+    for code in malformed + well_formed:
+        raw = np.frombuffer(forced(code, size), np.uint8)
+        expected = (code, size) if code in well_formed else (-1, 1)
+        assert tuple(map(int, decode(raw, 0, size))) == expected, hex(code)
+        assert tuple(map(int, decode(raw, 0, size - 1))) == (-1, 1), hex(code)
+
+
+@pytest.mark.parametrize("character", ["z", "é", "中", "𐐀", "𠀀", " ", "—", "🌾"])
+def test_characters_of_every_size_at_every_place_of_a_mask_agree_with_the_reference(character):
+    raws = [("a" * place + character * 3 + "b" * rest).encode() for place in range(130) for rest in (0, 1, 9)]
     assert listed(segment(binary(raws))) == [reference.words(raw) for raw in raws]
 
 
