@@ -223,6 +223,15 @@ def test_templates_are_cut_and_shared_passages_are_not():
     assert hit_rows(decontaminator, items[0][:60], passage) == [1]
 
 
+def test_no_gram_reaches_over_a_template():
+    items = [
+        f"a{n} b{n} c{n} d{n} e{n} f{n} Answer in one word only, please: g{n} h{n} i{n}" for n in range(20)
+    ]
+    (summary,) = made({"b": items}).summaries
+    assert (summary.templates, summary.grams) == (("Answer in one word only, please",), 0)
+    assert summary.skipped_items == 20
+
+
 def test_ten_items_may_share_what_is_no_template():
     assert made({"b": [f"{ITEM} {seed}" for seed in range(10)]}).summaries[0].template_words == 0
     assert made({"b": [f"{ITEM} {seed}" for seed in range(11)]}).summaries[0].template_words == 16 * 11
