@@ -203,10 +203,8 @@ def hash_words(
             position += 8
         if position < end:
             keep = _ALL >> np.uint64(64 - 8 * (end - position))
-            if position <= safe:
-                block = load_u64(data, position) & keep
-            else:
-                block = load_block(data, position, end - position)
+            near = position > safe
+            block = load_block(data, position, end - position) if near else load_u64(data, position) & keep
             seen |= block
             h = fmix64_scalar(h ^ (block | (_LOWER_BITS & keep)))
         if seen & _HIGH_BITS != _ZERO:  # not all ASCII: again from the start, by code points
