@@ -188,10 +188,7 @@ def hash_words(
     table: Table,
     hashes: Hashes,
 ) -> None:
-    """Fill `hashes[first:stop]` with the hashes of the words `data[origin + starts[i]:origin + ends[i]]`.
-
-    The ranges must be words, or parts of words that cut no code point.
-    """
+    """Fill `hashes[first:stop]`; word i is `data[origin + starts[i]:origin + ends[i]]`, well-formed UTF-8."""
     safe = len(data) - 8
     for i in range(first, stop):
         position, end = origin + starts[i], origin + ends[i]
