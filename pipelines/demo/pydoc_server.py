@@ -84,7 +84,7 @@ class Pages:
 def main(packages: list[str]) -> None:
     """Serve until standard input ends."""
     warnings.simplefilter("ignore")  # importing old modules warns
-    forget_environment()
+    os.environ.clear()  # the pages of os and posix show it
     server = pydoc._start_server(Pages(packages), "127.0.0.1", 0)  # type: ignore[attr-defined]
     if server.error:
         raise SystemExit(f"the documentation server did not start: {server.error}")
@@ -92,15 +92,6 @@ def main(packages: list[str]) -> None:
     sys.stdin.buffer.read()
     # Documented modules may have started threads that would keep the process alive.
     os._exit(0)
-
-
-def forget_environment() -> None:
-    """Empty os.environ and what it is made from: the page of os shows its value."""
-    os.environ.clear()
-    if os.name == "posix":
-        import posix
-
-        posix.environ.clear()
 
 
 if __name__ == "__main__":

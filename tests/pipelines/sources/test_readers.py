@@ -75,6 +75,13 @@ def parquet(**columns: Any) -> bytes:
             id="tagged",
         ),
         pytest.param(
+            "a",
+            b"``/`` Why/wrb Jr./np ?/. ?/. ''/''",
+            {"format": "tagged"},
+            [("1", "“Why Jr.?”")],
+            id="doubled-sentence-mark",
+        ),
+        pytest.param(
             "a.xml",
             b"<p><t>Play</t><!-- note --><s><w>A</w><l>To <b>be</b> or\n not</l></s><e/></p>",
             {},

@@ -28,6 +28,7 @@ HIDDEN = frozenset({"file", "category", "файл"})
         pytest.param("a\n{| class=x\n| {{t|\n}}\n{|\n|y\n|}\n|}\nb", "a\n\nb", id="nested-tables"),
         pytest.param("{{t|}} x {{u|a|}}", "x", id="template-end-is-no-table-end"),
         pytest.param("a<ref name=x>[[b]] {{c}}</ref> d<ref name=x />.", "a d.", id="references"),
+        pytest.param("a<ref name=x /> b<ref>c</ref> d", "a b d", id="named-reference-without-content"),
         pytest.param("a<!-- b\n\nc -->d", "ad", id="comment"),
         pytest.param("a<!-- b", "a", id="comment-without-end"),
         pytest.param("x<math>E<1</math>y <nowiki>z</nowiki>", "xy z", id="formula-goes-nowiki-stays"),
