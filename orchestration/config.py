@@ -41,7 +41,10 @@ def _field(model: type[BaseModel], name: str, field: FieldInfo) -> dg.Field:
     if field.is_required():
         return dg.Field(kind, description=description)
     return dg.Field(
-        kind, description=description, is_required=False, default_value=_plain(field.get_default(call_default_factory=True))
+        kind,
+        description=description,
+        is_required=False,
+        default_value=_plain(field.get_default(call_default_factory=True)),
     )
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines import storage
-from pipelines.dataset import DatasetVersion, close_version, dataset_folder, open_version, publish
+from pipelines.dataset import DatasetVersion, close_version, dataset_folder, open_version
 from pipelines.provenance import code_commit
 from pipelines.rowhash import RowHash
 from pipelines.runner import digest
@@ -29,7 +29,7 @@ def build_artifact(
     make: Callable[[Path], dict[str, Any]],
     inputs: Mapping[str, DatasetVersion] | None = None,
 ) -> DatasetVersion:
-    """Make the artifact `name` unless a version for the same `key` and `inputs` is complete; publish it.
+    """Make the artifact `name` unless a version for the same `key` and `inputs` is complete; the caller publishes it.
 
     `key` holds what the result depends on besides `inputs` (config and code version). `make` writes files into
     the empty folder that it gets and returns details for the manifest.
@@ -38,10 +38,7 @@ def build_artifact(
     fingerprint = digest({"artifact": name, "key": dict(key), "inputs": upstream})
     version = f"v-{fingerprint[:16]}"
     done = open_version(root, name, version)
-    if done is None:
-        done = _make(root, name, version, fingerprint, dict(key), upstream, make)
-    publish(root, done)
-    return done
+    return done or _make(root, name, version, fingerprint, dict(key), upstream, make)
 
 
 def build_table(

@@ -75,10 +75,11 @@ def from_path(path: str) -> BenchmarkConfig:
 
 def read_benchmark(config: BenchmarkConfig) -> list[BenchmarkFile]:
     """The benchmark's files in order of path; BenchmarkError where one is absent, empty or malformed."""
-    return [_read_file(path, config) for path in _expand(config)]
+    return [_read_file(path, config) for path in benchmark_files(config)]
 
 
-def _expand(config: BenchmarkConfig) -> list[str]:
+def benchmark_files(config: BenchmarkConfig) -> list[str]:
+    """Paths of the benchmark's files, sorted; BenchmarkError where a pattern matches none."""
     paths: list[str] = []
     for pattern in config.files:
         found = [pattern]

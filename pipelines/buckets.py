@@ -137,8 +137,8 @@ class BucketStage(Stage):
         sizes = pc.add(pc.cast(pc.list_value_length(rows["input_ids"]), pa.int64()), 1)
         drawn = draw(rows, self.epochs, self.config)
         buckets = drawn["bucket"].to_numpy()
-        starts = np.flatnonzero(np.diff(buckets, prepend=-1))
-        for start, end in zip(starts, [*starts[1:], len(buckets)], strict=True):
+        for bucket in np.unique(buckets):
+            start, end = np.searchsorted(buckets, [bucket, bucket + 1])
             part = drawn.slice(start, end - start)
             table = rows.append_column("n_tokens", sizes).take(part["row"])
             for name in ("bucket", "order", "epoch"):

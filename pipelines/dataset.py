@@ -1,9 +1,9 @@
 """Datasets on disk: versions that are never rewritten, a manifest that closes one, a pointer that publishes it.
 
-    <root>/<dataset>/v-<fingerprint>/shard-00000.parquet …   data
-    <root>/<dataset>/v-<fingerprint>/_receipts/shard-00000.json   what a finished shard holds
-    <root>/<dataset>/v-<fingerprint>/_manifest.json          written last: the version is complete
-    <root>/<dataset>/CURRENT.json                            names the version that readers should take
+<root>/<dataset>/v-<fingerprint>/shard-00000.parquet …   data
+<root>/<dataset>/v-<fingerprint>/_receipts/shard-00000.json   what a finished shard holds
+<root>/<dataset>/v-<fingerprint>/_manifest.json          written last: the version is complete
+<root>/<dataset>/CURRENT.json                            names the version that readers should take
 """
 
 import json
@@ -73,11 +73,15 @@ def current(root: str, name: str) -> DatasetVersion:
     """The published version of `name`; DatasetError where none is."""
     pointer = storage.join(root, name, POINTER)
     if not storage.exists(pointer):
-        raise DatasetError(f"{pointer}: dataset '{name}' has not been made yet; run the asset that makes it first")
+        raise DatasetError(
+            f"{pointer}: dataset '{name}' has not been made yet; run the asset that makes it first"
+        )
     version = json.loads(storage.read_bytes(pointer))["version"]
     opened = open_version(root, name, version)
     if opened is None:
-        raise DatasetError(f"{pointer}: names version {version}, whose {MANIFEST} is missing; run the asset again")
+        raise DatasetError(
+            f"{pointer}: names version {version}, whose {MANIFEST} is missing; run the asset again"
+        )
     return opened
 
 

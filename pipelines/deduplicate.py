@@ -44,7 +44,7 @@ def deduplicate(
 ) -> pa.Table:
     """The dataset `duplicates` (schemas.DUPLICATES), sorted by doc_id: removed documents and their survivors.
 
-    `eligible(signals, documents without text)` says for each row of a shard whether the document takes
+    `eligible(shard name, documents without text)` says for each row of a shard whether the document takes
     part; it runs in the workers. `source_ranks`: 0 is the source that wins. `minhash` is the configuration
     of the sketches. `counts`, if given, is filled with candidate_pairs, measured_pairs, similar_pairs and
     hub_buckets.

@@ -23,7 +23,7 @@ from pipelines.document_rows import (
 from pipelines.schemas import DOCUMENTS, DUPLICATES, SIGNALS, SKETCHES
 
 Int64s = npt.NDArray[np.int64]
-Eligible = Callable[[pa.Table, pa.Table], npt.NDArray[np.bool_]]
+Eligible = Callable[[str, pa.Table], npt.NDArray[np.bool_]]
 Compare = Callable[[Int64s, Int64s], npt.NDArray[np.float64]]
 
 
@@ -38,11 +38,13 @@ class Keys(NamedTuple):
 def shard_keys(rows: DocumentRows, shard: int, eligible: Eligible) -> Keys:
     """What step 1 yields for one shard; AlignmentError where the three datasets do not fit each other."""
     documents = rows.read(DOCUMENTS.name, shard, NARROW_DOCUMENTS)
-    signals = rows.read(SIGNALS.name, shard, SIGNALS.schema.names)
+    signals = rows.read(SIGNALS.name, shard, ["doc_id"])
     sketches = rows.read(SKETCHES.name, shard, ["doc_id", "exact_hash", "band_keys"])
     tables = {DOCUMENTS.name: documents, SIGNALS.name: signals, SKETCHES.name: sketches}
     check_aligned(rows, shard, {name: table.column("doc_id") for name, table in tables.items()})
-    chosen = np.flatnonzero(_selection(eligible(signals, documents), len(documents), rows.shards[shard]))
+    chosen = np.flatnonzero(
+        _selection(eligible(rows.shards[shard], documents), len(documents), rows.shards[shard])
+    )
     bands = sketches.column("band_keys").combine_chunks()
     keys = np.column_stack(
         [

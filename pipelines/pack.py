@@ -175,8 +175,7 @@ class PackStage(Stage):
         # Tokens behind `need` belong to the next bucket's sequences.
         documents = documents._replace(tokens=documents.tokens[: given["tokens"] + given["need"]])
         rows = cut(documents, given["skip"], self.config.context, given["split"])
-        for start in range(0, rows.num_rows, ROW_GROUP):
-            out.write("pretraining", rows.slice(start, ROW_GROUP))
+        out.write("pretraining", rows, ROW_GROUP)
         out.count("sequences", rows.num_rows)
         out.count(f"tokens:{given['split']}", rows.num_rows * (self.config.context + 1))
 

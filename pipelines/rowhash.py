@@ -23,7 +23,7 @@ class RowHash:
         self._sums = [0, 0]
 
     def update(self, table: pa.Table) -> None:
-        """Add all rows of `table`; list columns may hold numbers or strings."""
+        """Add all rows of `table`; list and map columns may hold numbers or strings."""
         for lane, seed in enumerate(_LANES):
             rows = np.full(table.num_rows, seed, np.uint64)
             for name in sorted(table.column_names):
@@ -58,8 +58,13 @@ def _hash_values(column: pa.Array, seed: int) -> np.ndarray:
         return _hash_values(column.cast(kind.value_type), seed)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_binary(kind):
         return hash64(column.fill_null("" if not pa.types.is_binary(kind) else b""), seed)
+    if pa.types.is_map(kind):
+        pairs = fmix64(_column_hash(column.keys, seed) * _MULTIPLIER + _column_hash(column.items, seed))
+        lengths = np.diff(column.offsets.to_numpy())
+        return _hash_lists(pa.array(pairs), lengths, seed)
     if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
-        return _hash_lists(column, seed)
+        lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        return _hash_lists(column.flatten(), lengths, seed)
     if pa.types.is_boolean(kind):
         column = column.cast(pa.uint8())
     if pa.types.is_timestamp(kind):
@@ -70,18 +75,16 @@ def _hash_values(column: pa.Array, seed: int) -> np.ndarray:
     return fmix64(values.astype(np.uint64) + np.uint64(seed))
 
 
-def _hash_lists(column: pa.Array, seed: int) -> np.ndarray:
-    items = column.flatten()
-    lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+def _hash_lists(items: pa.Array, lengths: np.ndarray, seed: int) -> np.ndarray:
     if pa.types.is_primitive(items.type):
         data = np.ascontiguousarray(items.to_numpy(zero_copy_only=False)).view(np.uint8)
         width = items.type.bit_width // 8
     else:
         data = _hash_values(items, seed).view(np.uint8)
         width = 8
-    offsets = np.zeros(len(column) + 1, np.int64)
+    offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths * width, out=offsets[1:])
     binary = pa.Array.from_buffers(
-        pa.large_binary(), len(column), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
+        pa.large_binary(), len(lengths), [None, pa.py_buffer(offsets), pa.py_buffer(data)]
     )
     return hash64(binary, seed)

@@ -30,7 +30,6 @@ from pipelines.dataset import (
     close_version,
     dataset_folder,
     open_version,
-    publish,
     shard_path,
 )
 from pipelines.provenance import code_commit
@@ -76,14 +75,19 @@ class Stage(ABC):
     def process(self, task: Task, out: "ShardOutput") -> None:
         """Do the work of one shard."""
 
-    def fingerprint(self) -> str:
-        """What makes two stages the same: name, version, output schemas and configuration."""
-        return digest({
-            "stage": self.name,
-            "version": self.version,
-            "schemas": [f"{o.name} v{o.version}" for o in self.outputs],
-            "config": {f.name: _jsonable(getattr(self, f.name)) for f in dataclasses.fields(self)},
-        })
+    def fingerprint(self, root: str = "") -> str:
+        """What makes two stages the same: name, version, output schemas and configuration.
+
+        Paths below the data root count from there, so that a data root can be moved.
+        """
+        return digest(
+            {
+                "stage": self.name,
+                "version": self.version,
+                "schemas": [f"{o.name} v{o.version}" for o in self.outputs],
+                "config": _jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, root),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -111,21 +115,27 @@ class ShardOutput:
             path = shard_path(target.folders[schema.name], task.name)
             self._files[schema.name] = _ShardFile(path, schema)
 
-    def write(self, dataset: str, table: pa.Table | pa.RecordBatch) -> None:
-        """Append rows to this task's shard of `dataset`; every call ends a row group."""
+    def write(
+        self, dataset: str, table: pa.Table | pa.RecordBatch, rows_per_group: int | None = None
+    ) -> None:
+        """Append rows to this task's shard of `dataset`; every call ends a row group, or one each so many rows."""
         if dataset not in self._files:
-            raise StageError(f"stage '{self._stage.name}' writes to '{dataset}', which is not among its outputs")
-        self._files[dataset].write(table)
+            raise StageError(
+                f"stage '{self._stage.name}' writes to '{dataset}', which is not among its outputs"
+            )
+        self._files[dataset].write(table, rows_per_group)
 
     def dead(self, record: str, reason: str, detail: str) -> None:
         """Route a record that cannot be used to the dead letters."""
-        self._dead.append({
-            "stage": self._stage.name,
-            "shard": self._task.name,
-            "record": _clean(record),
-            "reason": reason,
-            "detail": _clean(detail)[:2000],
-        })
+        self._dead.append(
+            {
+                "stage": self._stage.name,
+                "shard": self._task.name,
+                "record": _clean(record),
+                "reason": reason,
+                "detail": _clean(detail)[:2000],
+            }
+        )
         self._counts[f"dead:{reason}"] += 1
 
     def count(self, name: str, n: int = 1) -> None:
@@ -179,11 +189,11 @@ class _ShardFile:
         self._rows = 0
         self._bytes = 0
 
-    def write(self, table: pa.Table | pa.RecordBatch) -> None:
+    def write(self, table: pa.Table | pa.RecordBatch, rows_per_group: int | None = None) -> None:
         table = self._schema.conform(table, self._path)
         if table.num_rows == 0:
             return
-        self._writer.write_table(table, row_group_size=table.num_rows)
+        self._writer.write_table(table, row_group_size=rows_per_group or table.num_rows)
         self._hash.update(table)
         self._rows += table.num_rows
         self._bytes += table.nbytes
@@ -229,17 +239,17 @@ def run_stage(
     upstream: Sequence[DatasetVersion] = (),
     max_dead_share: float = 1.0,
     details: dict[str, Any] | None = None,
-    publish_now: bool = True,
 ) -> dict[str, DatasetVersion]:
-    """Run a stage over its tasks on Spark, finish what an earlier run left, publish; versions by dataset name.
+    """Run a stage over its tasks on Spark, finishing what an earlier run left; complete versions by dataset name.
 
     `spark` is a session or a function that makes one: it is called only if there is work left to do.
-    More than `max_dead_share` dead letters among the counted records is a StageError and nothing is published.
+    More than `max_dead_share` dead letters among the counted records is a StageError. Publishing is the caller's, once the contracts hold.
     `details` are kept in the manifest for later stages and readers.
     """
     _check_task_names(stage, tasks)
     inputs = {f"{v.name}": v.version for v in upstream}
-    plan = {"stage": stage.fingerprint(), "inputs": inputs, "tasks": [[t.name, t.payload] for t in tasks]}
+    payloads = [[task.name, _jsonable(task.payload, root)] for task in tasks]
+    plan = {"stage": stage.fingerprint(root), "inputs": inputs, "tasks": payloads}
     fingerprint = digest({**plan, "details": details or {}})
     version = f"v-{fingerprint[:16]}"
     names = [schema.name for schema in stage.outputs]
@@ -257,13 +267,10 @@ def run_stage(
         versions = {
             schema.name: close_version(
                 target.folders[schema.name],
-                _manifest(schema, stage, version, fingerprint, receipts, inputs, details or {}, plan),
+                _manifest(schema, stage, version, fingerprint, receipts, inputs, details or {}),
             )
             for schema in stage.outputs
         }
-    if publish_now:
-        for done_version in versions.values():
-            publish(root, done_version)
     return versions
 
 
@@ -384,7 +391,6 @@ def _manifest(
     receipts: list[dict[str, Any]],
     inputs: dict[str, str],
     details: dict[str, Any],
-    plan: dict[str, Any],
 ) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     rows = RowHash()
@@ -401,7 +407,6 @@ def _manifest(
         "fingerprint": fingerprint,
         "stage": {"name": stage.name, "version": stage.version},
         "config": {f.name: _jsonable(getattr(stage, f.name)) for f in dataclasses.fields(stage)},
-        "tasks": len(plan["tasks"]),
         "code_commit": code_commit(),
         "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "inputs": inputs,
@@ -443,24 +448,26 @@ class _Progress:
             seconds = time.monotonic() - self._started
             if done != told and fresh > 0:
                 left = seconds / fresh * (self._total - done)
-                log.info(
-                    "%s: %d of %d shards, about %.0f s left", self._stage.name, done, self._total, left
-                )
+                log.info("%s: %d of %d shards, about %.0f s left", self._stage.name, done, self._total, left)
             told = done
 
 
-def _jsonable(value: Any) -> Any:
+def _jsonable(value: Any, root: str = "") -> Any:
     if isinstance(value, BaseModel):
-        return value.model_dump(mode="json")
+        return _jsonable(value.model_dump(mode="json"), root)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _jsonable(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: _jsonable(getattr(value, f.name), root) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
-        return {str(k): _jsonable(v) for k, v in sorted(value.items())}
+        return {str(k): _jsonable(v, root) for k, v in sorted(value.items())}
     if isinstance(value, (list, tuple)):
-        return [_jsonable(v) for v in value]
+        return [_jsonable(v, root) for v in value]
+    if isinstance(value, str) and root and value.startswith(f"{root}/"):
+        return f"<data root>{value[len(root) :]}"
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
-    raise TypeError(f"a stage's field holds a {type(value).__name__}; only JSON values and config models are allowed")
+    raise TypeError(
+        f"a stage's field holds a {type(value).__name__}; only JSON values and config models are allowed"
+    )
 
 
 def _clean(text: str) -> str:

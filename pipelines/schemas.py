@@ -74,129 +74,166 @@ _SOURCE = _column("source", pa.string(), "name of the source in the run config")
 DOCUMENTS = DatasetSchema(
     "documents",
     1,
-    pa.schema([
-        _DOC_ID,
-        _SOURCE,
-        _column("url", pa.string(), "address of the page, or path of the file and the record in it"),
-        _column("snapshot", pa.string(), "crawl snapshot (CC-MAIN-YYYY-WW), else the fetch date, else empty"),
-        _column("fetched_at", UTC_MS, "time of the fetch, UTC", nullable=True),
-        _column("payload_digest", pa.string(), "128-bit xxh3 of the decoded payload's bytes; hex"),
-        _column("media_type", pa.string(), "media type of the payload, lower case, without parameters"),
-        _column("charset", pa.string(), "character set that the payload was decoded with"),
-        _column("text", pa.string(), "extracted text, UTF-8"),
-        _column("n_bytes", pa.int64(), "UTF-8 bytes of text"),
-        _column("n_words", pa.int64(), "words of text (text.words)"),
-    ]),
+    pa.schema(
+        [
+            _DOC_ID,
+            _SOURCE,
+            _column("url", pa.string(), "address of the page, or path of the file and the record in it"),
+            _column(
+                "snapshot", pa.string(), "crawl snapshot (CC-MAIN-YYYY-WW), else the fetch date, else empty"
+            ),
+            _column("fetched_at", UTC_MS, "time of the fetch, UTC", nullable=True),
+            _column("payload_digest", pa.string(), "128-bit xxh3 of the decoded payload's bytes; hex"),
+            _column("media_type", pa.string(), "media type of the payload, lower case, without parameters"),
+            _column("charset", pa.string(), "character set that the payload was decoded with"),
+            _column("text", pa.string(), "extracted text, UTF-8"),
+            _column("n_bytes", pa.int64(), "UTF-8 bytes of text"),
+            _column("n_words", pa.int64(), "words of text (text.words)"),
+        ]
+    ),
 )
 
 SIGNALS = DatasetSchema(
     "signals",
     1,
-    pa.schema([
-        _DOC_ID,
-        _column("language", pa.string(), "lid.176 code, 'und' where nothing could be said"),
-        _column("language_score", pa.float32(), "probability of the language, 0..1"),
-        _column("quality_score", pa.float64(), "P(curated) of the quality classifier, 0..1"),
-    ]),
+    pa.schema(
+        [
+            _DOC_ID,
+            _column("language", pa.string(), "lid.176 code, 'und' where nothing could be said"),
+            _column("language_score", pa.float32(), "probability of the language, 0..1"),
+            _column("quality_score", pa.float64(), "P(curated) of the quality classifier, 0..1"),
+        ]
+    ),
 )
 
 SKETCHES = DatasetSchema(
     "sketches",
     1,
-    pa.schema([
-        _DOC_ID,
-        _column("exact_hash", pa.string(), "128-bit xxh3 of the whitespace-normalised text; hex"),
-        _column("n_shingles", pa.int64(), "distinct shingles behind the signature"),
-        _column("signature", pa.list_(pa.uint32(), SIGNATURE_LENGTH), "MinHash (datasketch affine32)"),
-        _column("band_keys", pa.list_(pa.int64(), BANDS), "LSH bucket key by band"),
-    ]),
+    pa.schema(
+        [
+            _DOC_ID,
+            _column("exact_hash", pa.string(), "128-bit xxh3 of the whitespace-normalised text; hex"),
+            _column("n_shingles", pa.int64(), "distinct shingles behind the signature"),
+            _column("signature", pa.list_(pa.uint32(), SIGNATURE_LENGTH), "MinHash (datasketch affine32)"),
+            _column("band_keys", pa.list_(pa.int64(), BANDS), "LSH bucket key by band"),
+        ]
+    ),
 )
 
 DUPLICATES = DatasetSchema(
     "duplicates",
     1,
-    pa.schema([
-        _DOC_ID,
-        _SOURCE,
-        _column("survivor_id", pa.string(), "document that stays in place of this one"),
-        _column("survivor_source", pa.string(), "source of the survivor"),
-        _column("kind", pa.string(), "exact or near"),
-        _column("jaccard", pa.float32(), "Jaccard similarity of the shingle sets with the survivor"),
-        _column("cluster_size", pa.int64(), "documents in the cluster, survivor included"),
-    ]),
+    pa.schema(
+        [
+            _DOC_ID,
+            _SOURCE,
+            _column("survivor_id", pa.string(), "document that stays in place of this one"),
+            _column("survivor_source", pa.string(), "source of the survivor"),
+            _column("kind", pa.string(), "exact or near"),
+            _column("jaccard", pa.float32(), "Jaccard similarity of the shingle sets with the survivor"),
+            _column("cluster_size", pa.int64(), "documents in the cluster, survivor included"),
+        ]
+    ),
 )
 
 CORPUS = DatasetSchema(
     "corpus",
     1,
-    pa.schema([
-        _column("doc_id", pa.string(), "id of the piece: the document's own where nothing was cut"),
-        _column("parent_id", pa.string(), "document that the piece comes from"),
-        _SOURCE,
-        _column("url", pa.string(), "address of the page"),
-        _column("language", pa.string(), "lid.176 code"),
-        _column("text", pa.string(), "text of the piece, UTF-8"),
-        _column("n_bytes", pa.int64(), "UTF-8 bytes of text"),
-        _column("n_words", pa.int64(), "words of text (text.words)"),
-    ]),
+    pa.schema(
+        [
+            _column("doc_id", pa.string(), "id of the piece: the document's own where nothing was cut"),
+            _column("parent_id", pa.string(), "document that the piece comes from"),
+            _SOURCE,
+            _column("url", pa.string(), "address of the page"),
+            _column("language", pa.string(), "lid.176 code"),
+            _column("text", pa.string(), "text of the piece, UTF-8"),
+            _column("n_bytes", pa.int64(), "UTF-8 bytes of text"),
+            _column("n_words", pa.int64(), "words of text (text.words)"),
+        ]
+    ),
 )
 
 CONTAMINATION = DatasetSchema(
     "contamination",
     1,
-    pa.schema([
-        _DOC_ID,
-        _SOURCE,
-        _column("benchmark", pa.string(), "benchmark that holds the n-gram"),
-        _column("gram", pa.string(), "the n-gram as it stands in the document"),
-        _column("start", pa.int64(), "byte offset of the n-gram in the document's text"),
-        _column("end", pa.int64(), "byte offset behind the n-gram"),
-        _column("n_documents", pa.int64(), "documents of the corpus that hold the n-gram"),
-        _column("action", pa.string(), "cut, or ignored_frequent where too many documents hold it"),
-    ]),
+    pa.schema(
+        [
+            _DOC_ID,
+            _SOURCE,
+            _column("benchmark", pa.string(), "benchmark that holds the n-gram"),
+            _column("gram", pa.string(), "the n-gram as it stands in the document"),
+            _column("start", pa.int64(), "byte offset of the n-gram in the document's text"),
+            _column("end", pa.int64(), "byte offset behind the n-gram"),
+            _column("n_documents", pa.int64(), "documents of the corpus that hold the n-gram"),
+            _column("action", pa.string(), "cut, or ignored_frequent where too many documents hold it"),
+        ]
+    ),
 )
 
 DECISIONS = DatasetSchema(
     "decisions",
     1,
-    pa.schema([
-        _DOC_ID,
-        _SOURCE,
-        _column("keep", pa.bool_(), "whether the document is in the corpus, whole or in pieces"),
-        _column("reason", pa.string(), "member of pipelines.select.Reason"),
-        _column("figure", pa.float64(), "the measured figure behind the reason", nullable=True),
-        _column("limit", pa.float64(), "the threshold or draw it was held against", nullable=True),
-        _column("evidence", pa.string(), "survivor id, benchmark or language, by reason", nullable=True),
-    ]),
+    pa.schema(
+        [
+            _DOC_ID,
+            _SOURCE,
+            _column("keep", pa.bool_(), "whether the document is in the corpus, whole or in pieces"),
+            _column("reason", pa.string(), "member of pipelines.select.Reason"),
+            _column("figure", pa.float64(), "the measured figure behind the reason", nullable=True),
+            _column("limit", pa.float64(), "the threshold or draw it was held against", nullable=True),
+            _column("evidence", pa.string(), "survivor id, benchmark or language, by reason", nullable=True),
+        ]
+    ),
+)
+
+SELECTION = DatasetSchema("selection", 1, DECISIONS.schema)
+
+SELECTED = DatasetSchema(
+    "selected",
+    1,
+    pa.schema(
+        [
+            _DOC_ID,
+            _SOURCE,
+            _column("language", pa.string(), "lid.176 code"),
+            _column("keep", pa.bool_(), "whether it passed the selection and is no duplicate"),
+        ]
+    ),
 )
 
 TOKENS = DatasetSchema(
     "tokens",
     1,
-    pa.schema([
-        _column("doc_id", pa.string(), "id of the piece"),
-        _SOURCE,
-        _column("split", pa.string(), "train or validation, by the parent document's id"),
-        _column("input_ids", pa.list_(pa.int32()), "tokens of the piece, end of text not included"),
-    ]),
+    pa.schema(
+        [
+            _column("doc_id", pa.string(), "id of the piece"),
+            _SOURCE,
+            _column("split", pa.string(), "train or validation, by the parent document's id"),
+            _column("input_ids", pa.list_(pa.int32()), "tokens of the piece, end of text not included"),
+        ]
+    ),
 )
 
 MIXTURE_PLAN = DatasetSchema(
     "mixture_plan",
     1,
-    pa.schema([
-        _SOURCE,
-        _column("role", pa.string(), "role in the recipe: crawl, webtext, books1, books2, wikipedia, other"),
-        _column("documents", pa.int64(), "training pieces at hand"),
-        _column("tokens", pa.int64(), "training tokens at hand, end of text included"),
-        _column("weight", pa.float64(), "share of the drawn tokens that was asked for, 0..1"),
-        _column("epochs", pa.float64(), "times each token is drawn on average"),
-        _column("drawn_tokens", pa.int64(), "tokens drawn: tokens x epochs"),
-        _column("drawn_share", pa.float64(), "share of all drawn tokens, 0..1"),
-        _column("paper_tokens", pa.float64(), "GPT-3 Table 2.2: tokens", nullable=True),
-        _column("paper_weight", pa.float64(), "GPT-3 Table 2.2: weight, 0..1", nullable=True),
-        _column("paper_epochs", pa.float64(), "GPT-3 Table 2.2: epochs at 300 B tokens", nullable=True),
-    ]),
+    pa.schema(
+        [
+            _SOURCE,
+            _column(
+                "role", pa.string(), "role in the recipe: crawl, webtext, books1, books2, wikipedia, other"
+            ),
+            _column("documents", pa.int64(), "training pieces at hand"),
+            _column("tokens", pa.int64(), "training tokens at hand, end of text included"),
+            _column("weight", pa.float64(), "share of the drawn tokens that was asked for, 0..1"),
+            _column("epochs", pa.float64(), "times each token is drawn on average"),
+            _column("drawn_tokens", pa.int64(), "tokens drawn: tokens x epochs"),
+            _column("drawn_share", pa.float64(), "share of all drawn tokens, 0..1"),
+            _column("paper_tokens", pa.float64(), "GPT-3 Table 2.2: tokens", nullable=True),
+            _column("paper_weight", pa.float64(), "GPT-3 Table 2.2: weight, 0..1", nullable=True),
+            _column("paper_epochs", pa.float64(), "GPT-3 Table 2.2: epochs at 300 B tokens", nullable=True),
+        ]
+    ),
 )
 
 
@@ -205,25 +242,31 @@ def pretraining_schema(context: int) -> DatasetSchema:
     return DatasetSchema(
         "pretraining",
         1,
-        pa.schema([
-            _column("input_ids", pa.list_(pa.int32(), context + 1), "one training sequence, always full"),
-            _column("source", pa.string(), "source that most of the sequence's tokens come from"),
-            _column("doc_ids", pa.list_(pa.string()), "documents in the sequence, in order"),
-            _column("sources", pa.list_(pa.string()), "source of each of doc_ids"),
-            _column("boundaries", pa.list_(pa.int32()), "position of each document's first token in input_ids"),
-            _column("split", pa.string(), "train or validation"),
-        ]),
+        pa.schema(
+            [
+                _column("input_ids", pa.list_(pa.int32(), context + 1), "one training sequence, always full"),
+                _column("source", pa.string(), "source that most of the sequence's tokens come from"),
+                _column("doc_ids", pa.list_(pa.string()), "documents in the sequence, in order"),
+                _column("sources", pa.list_(pa.string()), "source of each of doc_ids"),
+                _column(
+                    "boundaries", pa.list_(pa.int32()), "position of each document's first token in input_ids"
+                ),
+                _column("split", pa.string(), "train or validation"),
+            ]
+        ),
     )
 
 
 DEAD_LETTERS = DatasetSchema(
     "dead_letters",
     1,
-    pa.schema([
-        _column("stage", pa.string(), "stage that could not use the record"),
-        _column("shard", pa.string(), "shard that it was read for"),
-        _column("record", pa.string(), "file and offset, row or address of the record"),
-        _column("reason", pa.string(), "short fixed name of what was wrong"),
-        _column("detail", pa.string(), "message for the person who looks into it"),
-    ]),
+    pa.schema(
+        [
+            _column("stage", pa.string(), "stage that could not use the record"),
+            _column("shard", pa.string(), "shard that it was read for"),
+            _column("record", pa.string(), "file and offset, row or address of the record"),
+            _column("reason", pa.string(), "short fixed name of what was wrong"),
+            _column("detail", pa.string(), "message for the person who looks into it"),
+        ]
+    ),
 )

@@ -20,7 +20,9 @@ class SparkConfig(BaseModel):
         description="Spark master; local[*,4] retries a task whose worker died, local[*] would fail the job",
     )
     remote: str = Field("", description="Spark Connect address (sc://host:15002); wins over master")
-    driver_memory: str = Field("2g", description="heap of the driver, which in local mode does all of the JVM's work")
+    driver_memory: str = Field(
+        "2g", description="heap of the driver, which in local mode does all of the JVM's work"
+    )
     shuffle_partitions: int = Field(8, ge=1, description="partitions of a shuffle of narrow keys")
     conf: list[str] = Field([], description="further Spark settings, each as key=value")
 

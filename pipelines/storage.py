@@ -145,8 +145,6 @@ def delete_file(path: str) -> None:
     fs.delete_file(inner)
 
 
-
-
 def modified(path: str) -> float:
     """Time of the last change, in seconds since 1970; 0 where the store keeps none."""
     fs, inner = filesystem(path)

@@ -95,9 +95,9 @@ def _batches(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
         return
     sizes = pc.binary_length(texts).to_numpy().astype(np.int64)
     numbers = np.cumsum(sizes) // _BATCH_BYTES
-    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
     whole = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
-    for start, end in zip(starts, [*starts[1:], len(whole)], strict=True):
+    for number in np.unique(numbers):
+        start, end = np.searchsorted(numbers, [number, number + 1])
         yield whole.slice(start, end - start)
 
 

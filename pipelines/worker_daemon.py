@@ -4,9 +4,6 @@ Spark starts it by the setting spark.python.daemon.module. A worker forked from 
 (numba, scipy and the extractors take seconds) nor the loading of compiled kernels from their cache.
 """
 
-import sys
-
-
 def preload() -> None:
     """Import the stages' modules and run the kernels once on a tiny input."""
     import pyarrow as pa
@@ -22,4 +19,4 @@ if __name__ == "__main__":
     preload()
     from pyspark.daemon import manager
 
-    sys.exit(manager())
+    manager()

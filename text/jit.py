@@ -9,5 +9,5 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 def kernel(function: F) -> F:
-    """Compile `function` with numba at its first call and keep the machine code on disk for later processes."""
+    """Compile `function` with numba at its first call; the machine code is kept on disk for later processes."""
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

@@ -36,7 +36,12 @@ def run(config: dict[str, Any]) -> Settings:
 
 def test_defaults_and_given_values_arrive_as_the_model() -> None:
     assert run({}) == Settings()
-    given = {"alpha": 3, "budget": 7, "sources": [{"name": "x", "format": "jsonl"}], "weights": {"crawl": 0.5}}
+    given = {
+        "alpha": 3,
+        "budget": 7,
+        "sources": [{"name": "x", "format": "jsonl"}],
+        "weights": {"crawl": 0.5},
+    }
     assert run(given) == Settings(**given)
 
 

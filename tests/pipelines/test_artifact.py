@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.artifact import build_artifact, build_table, local_folder
-from pipelines.dataset import DatasetError, current, read_dataset
+from pipelines.dataset import DatasetError, current, publish, read_dataset
 from pipelines.schemas import DatasetSchema
 
 NAMES = DatasetSchema("names", 1, pa.schema([pa.field("name", pa.string(), False)]))
@@ -29,6 +29,7 @@ def test_is_made_once_for_the_same_key(tmp_path: Path) -> None:
     assert len(made) == 2
     assert first.folder == again.folder != other.folder
     assert (local_folder(first) / "sub" / "weights").read_bytes() == b"w"
+    publish(str(tmp_path), other)
     assert current(str(tmp_path), "model").manifest["details"] == {"auc": 0.9}
 
 

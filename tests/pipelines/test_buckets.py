@@ -138,3 +138,8 @@ def test_sizes_count_the_end_of_text(tmp_path: Path) -> None:
     sizes = bucket_sizes(*bucketed(tmp_path, rows, 3, config))
     for bucket in range(4):
         assert sizes[bucket] == sum(len(tokens) + 1 for _, tokens in by_hand(rows, bucket, config))
+
+
+def test_a_shard_without_rows_gives_an_empty_file(tmp_path: Path) -> None:
+    folder, names = bucketed(tmp_path, tokens_table(0), 2, PackConfig(buckets=3))
+    assert bucket_sizes(folder, names) == {}

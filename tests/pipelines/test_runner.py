@@ -15,7 +15,9 @@ from pipelines import dataset, storage
 from pipelines.runner import ShardOutput, Stage, StageError, Task, run_locally, run_stage
 from pipelines.schemas import DatasetSchema
 
-NUMBERS = DatasetSchema("numbers", 1, pa.schema([pa.field("n", pa.int64(), False), pa.field("s", pa.string())]))
+NUMBERS = DatasetSchema(
+    "numbers", 1, pa.schema([pa.field("n", pa.int64(), False), pa.field("s", pa.string())])
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def test_publishes_rows_counts_and_manifest(spark: Any, tmp_path: Path) -> None:
     made = run_stage(spark, str(tmp_path), Count(factor=2), tasks([1, 2], [3]))["numbers"]
     assert values(made) == [2, 4, 6]
     assert made.counts == {"records": 3}
+    dataset.publish(str(tmp_path), made)
     published = dataset.current(str(tmp_path), "numbers")
     assert published.folder == made.folder
     assert published.manifest["config"]["factor"] == 2
@@ -95,6 +98,19 @@ def test_finished_shards_are_not_done_again(spark: Any, tmp_path: Path) -> None:
     assert not list(Path(first.folder).glob("_tmp.*"))
 
 
+def test_a_data_root_can_be_moved(spark: Any, tmp_path: Path) -> None:
+    (tmp_path / "a" / "marks").mkdir(parents=True)
+    first = run_stage(spark, str(tmp_path / "a"), Count(marks=str(tmp_path / "a" / "marks")), tasks([1]))[
+        "numbers"
+    ]
+    (tmp_path / "a").rename(tmp_path / "b")
+    moved = run_stage(spark, str(tmp_path / "b"), Count(marks=str(tmp_path / "b" / "marks")), tasks([1]))[
+        "numbers"
+    ]
+    assert moved.version == first.version
+    assert len(list((tmp_path / "b" / "marks").iterdir())) == 1
+
+
 def test_a_complete_version_needs_no_spark(spark: Any, tmp_path: Path) -> None:
     run_stage(spark, str(tmp_path), Count(), tasks([1]))
 
@@ -120,9 +136,7 @@ def test_an_error_names_stage_shard_and_cause_and_publishes_nothing(spark: Any, 
 
 
 @pytest.mark.parametrize(("share", "passes"), [(0.5, True), (0.2, False)], ids=["within", "past"])
-def test_dead_letters_are_written_and_limited(
-    spark: Any, tmp_path: Path, share: float, passes: bool
-) -> None:
+def test_dead_letters_are_written_and_limited(spark: Any, tmp_path: Path, share: float, passes: bool) -> None:
     work = tasks([1, -2], [3, 4])
     if not passes:
         with pytest.raises(StageError, match=r"1 of 4 records are dead letters.*negative 1.*max_dead_share"):
@@ -144,6 +158,7 @@ def test_dead_letters_are_written_and_limited(
 
 def test_a_failed_run_leaves_the_last_good_version_readable(spark: Any, tmp_path: Path) -> None:
     good = run_stage(spark, str(tmp_path), Count(), tasks([1]))["numbers"]
+    dataset.publish(str(tmp_path), good)
     with pytest.raises(StageError):
         run_stage(spark, str(tmp_path), Count(), tasks([2], fail=True))
     assert dataset.current(str(tmp_path), "numbers").folder == good.folder

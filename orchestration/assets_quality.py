@@ -1,0 +1,49 @@
+"""Assets that measure documents and judge each by itself."""
+
+from orchestration.asset import mill_asset
+from pipelines.build.scoring import SketchesConfig, build_quality_model, build_signals, build_sketches
+from pipelines.build.selecting import build_selection
+from pipelines.classify import ClassifierConfig
+from pipelines.select import SelectionConfig
+
+quality_model = mill_asset(
+    "quality_model",
+    build_quality_model,
+    group="quality",
+    description="Logistic regression on hashed words: curated sources against the unfiltered crawl (GPT-3 app. A).",
+    deps=["documents"],
+    config=ClassifierConfig,
+    kinds=["scikitlearn"],
+)
+
+signals = mill_asset(
+    "signals",
+    build_signals,
+    group="quality",
+    description="Language and quality score of every document, row for row.",
+    deps=["documents", "quality_model"],
+    checks=["aligned_with_documents"],
+    kinds=["parquet", "pyspark"],
+)
+
+selection = mill_asset(
+    "selection",
+    build_selection,
+    group="quality",
+    description="Every document judged by itself: length, language, GPT-3's Pareto keep. Reads no text.",
+    deps=["documents", "signals"],
+    config=SelectionConfig,
+    checks=["aligned_with_documents"],
+    kinds=["parquet", "pyspark"],
+)
+
+sketches = mill_asset(
+    "sketches",
+    build_sketches,
+    group="dedup",
+    description="Exact hash, MinHash signature and LSH bucket keys of every document, row for row.",
+    deps=["documents"],
+    config=SketchesConfig,
+    checks=["aligned_with_documents"],
+    kinds=["parquet", "pyspark"],
+)

@@ -1,0 +1,50 @@
+"""The one resource of the assets: data root, lazy Spark session, and a check of the whole run config up front."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import dagster as dg
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestration.config import core, dagster_schema
+from pipelines.mill import Mill, data_root
+from pipelines.spark import LazySession, SparkConfig
+
+M = TypeVar("M", bound=BaseModel)
+
+CONFIGS: dict[str, type[BaseModel]] = {}
+
+
+class MillConfig(BaseModel):
+    """Where the datasets stand and where Spark runs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: str = Field("", description="data root, local or s3://; empty: GRISTMILL_DATA, else ./data")
+    spark: SparkConfig = Field(SparkConfig(), description="the Spark session of the run")
+
+
+def configured(name: str, model: type[BaseModel]) -> dict[str, dg.Field]:
+    """Dagster schema of the asset `name`, whose config the mill also checks before the run's first step."""
+    CONFIGS[name] = model
+    return dagster_schema(model)
+
+
+def op_config(context: dg.AssetExecutionContext, model: type[M]) -> M:
+    """The config of the step that runs, as its model."""
+    name = context.op_execution_context.op.name
+    return core(model, context.op_execution_context.op_config, f"ops.{name}.config")
+
+
+@dg.resource(config_schema=dagster_schema(MillConfig), description=MillConfig.__doc__)
+def mill_resource(context: dg.InitResourceContext) -> Iterator[Mill]:
+    """A Mill; every value of the run config is checked here, before any step has run."""
+    config = core(MillConfig, context.resource_config, "resources.mill.config")
+    given = (context.run.run_config if context.run else {}).get("ops") or {}
+    for name, model in CONFIGS.items():
+        core(model, (given.get(name) or {}).get("config") or {}, f"ops.{name}.config")
+    session = LazySession(config.spark)
+    try:
+        yield Mill(data_root(config.root), session)
+    finally:
+        session.stop()

@@ -1,0 +1,115 @@
+"""selected → corpus and contamination → decisions: benchmarks cut out, and one decision for every document."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipelines import storage
+from pipelines.artifact import build_artifact, build_table
+from pipelines.benchmarks import BenchmarkConfig, benchmark_files
+from pipelines.build.built import Built, Check, aligned, not_empty
+from pipelines.dataset import DatasetVersion, current
+from pipelines.decontaminate import DecontaminationConfig, Decontaminator
+from pipelines.decontaminate_stage import (
+    MERGED_GRAM_COUNTS,
+    MERGED_SHARD,
+    CountGramsStage,
+    DecontaminateStage,
+    merged_counts,
+)
+from pipelines.demo.questions import build_demo_benchmarks
+from pipelines.mill import Mill
+from pipelines.runner import run_stage, shard_tasks
+from pipelines.schemas import CORPUS, DECISIONS
+from pipelines.select_stages import DecideStage
+
+GRAMS = "benchmark_grams"
+_CODE_VERSION = 1
+
+
+class CorpusConfig(BaseModel):
+    """The benchmarks to keep out of the corpus, and the rule."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    benchmarks: list[BenchmarkConfig] = Field(
+        [], description="benchmarks whose n-grams are cut out of the corpus"
+    )
+    rule: DecontaminationConfig = Field(DecontaminationConfig(), description="GPT-3's rule in numbers")
+
+
+def build_corpus(mill: Mill, config: CorpusConfig) -> Built:
+    """Cut the benchmarks' n-grams out of what was selected: counted over all shards first, then applied."""
+    documents, selected = current(mill.root, "documents"), current(mill.root, "selected")
+    grams = _benchmark_grams(mill, config)
+    local = grams.folder
+    counting = CountGramsStage(documents.folder, selected.folder, local)
+    tasks = shard_tasks(documents)
+    counted = run_stage(mill.spark, mill.root, counting, tasks, [documents, selected, grams])["gram_counts"]
+    merged = build_table(
+        mill.root,
+        MERGED_GRAM_COUNTS,
+        {"code": _CODE_VERSION},
+        lambda: (
+            {MERGED_SHARD: merged_counts(Decontaminator.load(local), counted.folder, counted.shards)},
+            {},
+        ),
+        {"gram_counts": counted, GRAMS: grams},
+    )
+    stage = DecontaminateStage(documents.folder, selected.folder, local, merged.folder)
+    made = run_stage(mill.spark, mill.root, stage, tasks, [documents, selected, grams, merged])
+    corpus, outcome = made["corpus"], made["decontaminated"]
+    checks = (not_empty(corpus), aligned(outcome, documents))
+    return Built((corpus, made["contamination"], outcome, counted, merged, grams), CORPUS, checks)
+
+
+def build_decisions(mill: Mill) -> Built:
+    """One row a document: kept or not, and why."""
+    names = ("selection", "duplicates", "decontaminated", GRAMS)
+    inputs = {name: current(mill.root, name) for name in names}
+    selection = inputs["selection"]
+    min_jaccard = inputs["duplicates"].manifest["config"]["config"]["dedup"]["threshold"]
+    max_pieces = inputs[GRAMS].manifest["config"]["config"]["rule"]["max_pieces"]
+    stage = DecideStage(
+        selection.folder,
+        inputs["duplicates"].folder,
+        inputs["decontaminated"].folder,
+        min_jaccard,
+        max_pieces,
+    )
+    upstream = list(inputs.values())
+    version = run_stage(mill.spark, mill.root, stage, shard_tasks(selection), upstream)["decisions"]
+    return Built((version,), DECISIONS, (aligned(version, selection), _sums_up(version)))
+
+
+def _benchmark_grams(mill: Mill, config: CorpusConfig) -> DatasetVersion:
+    benchmarks = config.benchmarks or _demo_benchmarks(mill)
+
+    def make(folder: Path) -> dict[str, Any]:
+        decontaminator = Decontaminator.from_files(benchmarks, config.rule)
+        decontaminator.save(str(folder))
+        return {"summaries": [dataclasses.asdict(summary) for summary in decontaminator.summaries]}
+
+    paths = [path for benchmark in benchmarks for path in benchmark_files(benchmark)]
+    key = {
+        "config": config.model_dump(mode="json"),
+        "files": [[path, storage.size(path), storage.modified(path)] for path in paths],
+        "code": _CODE_VERSION,
+    }
+    return build_artifact(mill.root, GRAMS, key, make)
+
+
+def _demo_benchmarks(mill: Mill) -> list[BenchmarkConfig]:
+    """The demo's own benchmark where the demo was crawled, else none: then nothing is cut."""
+    if not current(mill.root, "documents").manifest["details"]["is_demo"]:
+        return []
+    return build_demo_benchmarks(mill.path("demo"))
+
+
+def _sums_up(version: DatasetVersion) -> Check:
+    reasons = sum(n for name, n in version.counts.items() if name.startswith("reason:"))
+    return Check(
+        "one_reason_each", reasons == version.rows, f"{reasons} reasons for {version.rows} documents"
+    )

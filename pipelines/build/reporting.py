@@ -1,0 +1,83 @@
+"""The report: the run's tables and samples of kept and dropped text as one markdown file."""
+
+from pathlib import Path
+from typing import Any
+
+from pipelines import report
+from pipelines.artifact import build_artifact
+from pipelines.build.built import Built
+from pipelines.dataset import DatasetVersion, current, read_dataset
+from pipelines.diversity import DIVERSITY
+from pipelines.markdown import code_block, markdown_rows
+from pipelines.mill import Mill
+from pipelines.schemas import MIXTURE_PLAN
+
+_CODE_VERSION = 1
+_INPUTS = (
+    "documents",
+    "quality_model",
+    "duplicates",
+    "contamination",
+    "decisions",
+    "diversity",
+    "mixture_plan",
+    "pretraining",
+)
+
+
+def build_report(mill: Mill) -> Built:
+    """Write report.md from the published datasets."""
+    inputs = {name: current(mill.root, name) for name in _INPUTS}
+
+    def make(folder: Path) -> dict[str, Any]:
+        (folder / "report.md").write_text(_markdown(inputs), encoding="utf-8")
+        return {}
+
+    version = build_artifact(mill.root, "report", {"code": _CODE_VERSION}, make, inputs)
+    funnel = report.funnel(inputs["decisions"])
+    mixture = report.mixture_rows(read_dataset(inputs["mixture_plan"], MIXTURE_PLAN))
+    return Built((version,), tables={"funnel": funnel, "mixture": mixture})
+
+
+def _markdown(inputs: dict[str, DatasetVersion]) -> str:
+    parts = ["# What this run kept, what it dropped, and why\n"]
+    for title, rows in _tables(inputs).items():
+        parts.append(f"## {title}\n\n{markdown_rows(rows[0], rows[1:])}\n")
+    parts.append("## Samples by reason\n")
+    for reason, found in report.samples(inputs["documents"], inputs["decisions"]):
+        parts.append(f"### {reason}\n")
+        parts += [_sample(row) for row in found]
+    return "\n".join(parts)
+
+
+def _tables(inputs: dict[str, DatasetVersion]) -> dict[str, list[list[Any]]]:
+    card = inputs["quality_model"].manifest["details"]["card"]
+    diversity = read_dataset(inputs["diversity"], DIVERSITY)
+    return {
+        "Documents": report.funnel(inputs["decisions"]),
+        "Mixture": report.mixture_rows(read_dataset(inputs["mixture_plan"], MIXTURE_PLAN)),
+        "Quality classifier": [["figure", "value"], *_flat(card)],
+        "Duplicates": [["figure", "value"], *map(list, sorted(inputs["duplicates"].counts.items()))],
+        "Contamination": report.contamination_rows(inputs["contamination"]),
+        "Diversity": [diversity.column_names, *[list(row.values()) for row in diversity.to_pylist()]],
+        "Reading": [["counter", "records"], *map(list, sorted(inputs["documents"].counts.items()))],
+    }
+
+
+def _flat(card: dict[str, Any], prefix: str = "") -> list[list[Any]]:
+    rows: list[list[Any]] = []
+    for key, value in card.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key}.")
+        elif not isinstance(value, list):
+            rows.append([f"{prefix}{key}", value])
+    return rows
+
+
+def _sample(row: dict[str, Any]) -> str:
+    facts = [f"`{row['source']}`", row["url"]]
+    for name in ("figure", "limit", "evidence"):
+        if row[name] is not None:
+            value = f"{row[name]:.4g}" if isinstance(row[name], float) else row[name]
+            facts.append(f"{name} {value}")
+    return " · ".join(facts) + "\n\n" + code_block(row["text"]) + "\n"

@@ -1,0 +1,67 @@
+"""documents → quality_model → signals, and documents → sketches."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dedup.minhash import MinHashConfig
+from pipelines.artifact import build_artifact
+from pipelines.build.built import Built, aligned
+from pipelines.classify import ClassifierConfig, SignalsStage, fit_classifier
+from pipelines.dataset import current
+from pipelines.mill import Mill
+from pipelines.runner import run_stage, shard_tasks
+from pipelines.schemas import SIGNALS, SKETCHES
+from pipelines.sketch import SketchStage
+
+MODEL = "quality_model"
+_MODEL_CODE_VERSION = 1
+
+
+class SketchesConfig(BaseModel):
+    """How documents are sketched for deduplication."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    minhash: MinHashConfig = Field(MinHashConfig(), description="permutations, shingle and bands")
+
+
+def build_quality_model(mill: Mill, config: ClassifierConfig) -> Built:
+    """Fit the quality classifier on the curated sources against the unfiltered crawl."""
+    documents = current(mill.root, "documents")
+    roles: dict[str, str] = documents.manifest["details"]["roles"]
+
+    def make(folder: Path) -> dict[str, Any]:
+        model = fit_classifier(documents.folder, documents.shards, roles, config)
+        model.save(folder)
+        return {"card": model.card}
+
+    key = {"config": config.model_dump(mode="json"), "code": _MODEL_CODE_VERSION}
+    version = build_artifact(mill.root, MODEL, key, make, {"documents": documents})
+    metadata = _metrics(version.manifest["details"]["card"])
+    return Built((version,), metadata=metadata)
+
+
+def build_signals(mill: Mill) -> Built:
+    """Measure language and quality of every document."""
+    documents, model = current(mill.root, "documents"), current(mill.root, MODEL)
+    stage = SignalsStage.of(documents.folder, model.folder)
+    version = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), [documents, model])["signals"]
+    return Built((version,), SIGNALS, (aligned(version, documents),))
+
+
+def build_sketches(mill: Mill, config: SketchesConfig) -> Built:
+    """Hash and sketch every document."""
+    documents = current(mill.root, "documents")
+    stage = SketchStage(documents.folder, config.minhash)
+    details = {"minhash": config.minhash.model_dump(mode="json")}
+    version = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), [documents], details=details)[
+        "sketches"
+    ]
+    return Built((version,), SKETCHES, (aligned(version, documents),))
+
+
+def _metrics(card: dict[str, Any]) -> dict[str, Any]:
+    held_out = card.get("held_out") or {}
+    return {k: v for k, v in held_out.items() if isinstance(v, (int, float))}

@@ -1,0 +1,131 @@
+"""signals → selection → duplicates → selected: what is good enough, and one document of each cluster."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict, Field
+
+from dedup.config import DedupConfig
+from dedup.minhash import MinHashConfig
+from pipelines.artifact import build_table
+from pipelines.build.built import Built, Check, aligned
+from pipelines.dataset import DatasetVersion, current, read_shard
+from pipelines.deduplicate import deduplicate
+from pipelines.document_rows import StoredRows
+from pipelines.mill import Mill
+from pipelines.repeated import REPEATED, repeated_rows
+from pipelines.runner import run_stage, shard_tasks
+from pipelines.schemas import DOCUMENTS, DUPLICATES, SELECTED, SELECTION
+from pipelines.select import SelectionConfig
+from pipelines.select_stages import MarkStage, SelectStage
+
+_CODE_VERSION = 1
+
+
+class DuplicatesConfig(BaseModel):
+    """What is a duplicate and which copy stays."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    roles: list[str] = Field(
+        ["wikipedia", "books1", "books2", "webtext", "other", "crawl"],
+        description="roles from the one whose copy stays to the one whose copy goes",
+    )
+    dedup: DedupConfig = Field(DedupConfig(), description="similarity, candidates and survivor policy")
+
+
+class RoleOrderError(ValueError):
+    """The order of roles leaves one out."""
+
+
+def build_selection(mill: Mill, config: SelectionConfig) -> Built:
+    """Judge every document by itself: length, language, quality, an id that was seen before."""
+    documents, signals = current(mill.root, "documents"), current(mill.root, "signals")
+    repeated = build_table(
+        mill.root,
+        REPEATED,
+        {"code": _CODE_VERSION},
+        lambda: (repeated_rows(mill.spark(), documents), {}),
+        {"documents": documents},
+    )
+    roles: dict[str, str] = documents.manifest["details"]["roles"]
+    curated = sorted(source for source, role in roles.items() if role != "crawl")
+    stage = SelectStage(documents.folder, signals.folder, repeated.folder, curated, config)
+    version = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), [documents, signals, repeated])[
+        "selection"
+    ]
+    return Built((version, repeated), SELECTION, (aligned(version, documents),))
+
+
+def build_duplicates(mill: Mill, config: DuplicatesConfig) -> Built:
+    """Find the duplicates among the selected documents, and the survivor of each cluster."""
+    names = ("documents", "signals", "sketches", "selection")
+    inputs = {name: current(mill.root, name) for name in names}
+    documents, selection = inputs["documents"], inputs["selection"]
+    minhash = MinHashConfig.model_validate(inputs["sketches"].manifest["details"]["minhash"])
+    ranks = _ranks(documents.manifest["details"]["roles"], config.roles)
+    rows = StoredRows(
+        documents.folder, inputs["signals"].folder, inputs["sketches"].folder, tuple(documents.shards)
+    )
+    folder = selection.folder
+
+    def eligible(shard: str, documents: pa.Table) -> npt.NDArray[np.bool_]:
+        return np.asarray(read_shard(folder, shard, SELECTION, ["keep"])["keep"])
+
+    def make() -> tuple[dict[str, pa.Table], dict[str, Any]]:
+        counts: Counter[str] = Counter()
+        found = deduplicate(mill.spark(), rows, eligible, ranks, minhash, config.dedup, counts)
+        kinds = Counter(found["kind"].to_pylist())
+        told = {**counts, **{f"{kind}_duplicates": n for kind, n in kinds.items()}}
+        return by_shard(found, documents), {"counts": told}
+
+    key = {"config": config.model_dump(mode="json"), "ranks": ranks, "code": _CODE_VERSION}
+    version = build_table(mill.root, DUPLICATES, key, make, inputs)
+    return Built((version,), DUPLICATES, (_survivors_stay(version),))
+
+
+def build_selected(mill: Mill) -> Built:
+    """Mark the documents that passed the selection and are no duplicates."""
+    names = ("signals", "selection", "duplicates")
+    inputs = [current(mill.root, name) for name in names]
+    signals, selection, duplicates = inputs
+    stage = MarkStage(signals.folder, selection.folder, duplicates.folder)
+    version = run_stage(mill.spark, mill.root, stage, shard_tasks(selection), inputs)["selected"]
+    kept = version.counts.get("kept", 0)
+    some = Check("something_is_kept", kept > 0, f"{kept} of {version.rows} documents are kept")
+    return Built((version,), SELECTED, (aligned(version, selection), some))
+
+
+def by_shard(duplicates: pa.Table, documents: DatasetVersion) -> dict[str, pa.Table]:
+    """The duplicates by the documents shard that they stand in, in the order of its rows."""
+    tables = {}
+    for shard in documents.shards:
+        ids = read_shard(documents.folder, shard, DOCUMENTS, ["doc_id"])["doc_id"]
+        place = pc.index_in(ids, value_set=duplicates["doc_id"].combine_chunks())
+        tables[shard] = duplicates.take(pc.unique(place.drop_null()))
+    return tables
+
+
+def _ranks(roles: dict[str, str], order: list[str]) -> dict[str, int]:
+    missing = sorted(set(roles.values()) - set(order))
+    if missing:
+        raise RoleOrderError(
+            f"ops.duplicates.config.roles: names {order}, but the sources have roles {missing} too"
+        )
+    return {source: order.index(role) for source, role in roles.items()}
+
+
+def _survivors_stay(version: DatasetVersion) -> Check:
+    removed: set[str] = set()
+    survivors: set[str] = set()
+    for shard in version.shards:
+        table = read_shard(version.folder, shard, DUPLICATES, ["doc_id", "survivor_id"])
+        removed.update(table["doc_id"].to_pylist())
+        survivors.update(table["survivor_id"].to_pylist())
+    lost = survivors & removed
+    detail = f"{len(removed)} duplicates of {len(survivors)} survivors"
+    return Check("survivors_stay", not lost, detail + (f", {min(lost)} is both" if lost else ""))

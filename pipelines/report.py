@@ -1,0 +1,169 @@
+"""What a person reads after a run: what came in, what was kept and dropped and why, and the mixture.
+
+`python -m pipelines.report` prints the tables of the last run; the asset `report` keeps them as markdown together
+with samples of the text that was kept and dropped.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.dataset import DatasetError, DatasetVersion, current, read_dataset, read_shard
+from pipelines.mill import data_root
+from pipelines.schemas import CONTAMINATION, DECISIONS, DOCUMENTS, MIXTURE_PLAN
+from pipelines.select import Reason
+from text.hashing import uniform
+
+SAMPLES = 5
+SAMPLE_CHARACTERS = 700
+
+
+def funnel(decisions: DatasetVersion) -> list[list[Any]]:
+    """Header and rows: by source the documents, and how many of them had each reason that occurs; a total."""
+    counts = decisions.counts
+    sources = sorted({name.split(":")[1] for name in counts if name.startswith("source:")})
+    reasons = [str(reason) for reason in Reason if f"reason:{reason}" in counts]
+    rows: list[list[Any]] = []
+    for source in sources:
+        found = [counts.get(f"source:{source}:{reason}", 0) for reason in reasons]
+        rows.append([source, sum(found), *found])
+    total = [sum(row[i] for row in rows) for i in range(1, len(reasons) + 2)]
+    return [["source", "documents", *reasons], *rows, ["all", *total]]
+
+
+def mixture_rows(plan: pa.Table) -> list[list[Any]]:
+    """Header and rows of the mixture plan beside GPT-3's Table 2.2."""
+    header = ["source", "role", "pieces", "tokens", "weight", "epochs", "drawn", "share", "paper"]
+    rows = []
+    for row in plan.to_pylist():
+        paper = "-"
+        if row["paper_weight"] is not None:
+            paper = f"{row['paper_weight']:.0%} x {row['paper_epochs']:g}"
+        rows.append(
+            [
+                row["source"],
+                row["role"],
+                row["documents"],
+                row["tokens"],
+                f"{row['weight']:.1%}",
+                f"{row['epochs']:.2f}",
+                row["drawn_tokens"],
+                f"{row['drawn_share']:.1%}",
+                paper,
+            ]
+        )
+    return [header, *rows]
+
+
+def contamination_rows(contamination: DatasetVersion) -> list[list[Any]]:
+    """Header and rows: hits by benchmark and action."""
+    table = read_dataset(contamination, CONTAMINATION, ["benchmark", "action", "doc_id"])
+    grouped = table.group_by(["benchmark", "action"]).aggregate(
+        [("doc_id", "count"), ("doc_id", "count_distinct")]
+    )
+    rows = [
+        [row["benchmark"], row["action"], row["doc_id_count"], row["doc_id_count_distinct"]]
+        for row in grouped.sort_by([("benchmark", "ascending"), ("action", "ascending")]).to_pylist()
+    ]
+    return [["benchmark", "action", "n-grams found", "documents"], *rows]
+
+
+def samples(
+    documents: DatasetVersion, decisions: DatasetVersion, n: int = SAMPLES
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """By reason, `n` documents drawn by id: url, source, figure, limit, evidence and the beginning of the text."""
+    chosen = _draw_by_reason(decisions, n)
+    for reason, rows in chosen.items():
+        found = []
+        for shard, row in rows:
+            columns = ["url", "text"]
+            page = read_shard(documents.folder, shard, DOCUMENTS, columns).slice(row, 1).to_pylist()[0]
+            told = read_shard(decisions.folder, shard, DECISIONS).slice(row, 1).to_pylist()[0]
+            found.append(told | {"url": page["url"], "text": page["text"][:SAMPLE_CHARACTERS]})
+        yield reason, found
+
+
+def text_table(rows: Sequence[Sequence[Any]]) -> str:
+    """Rows (the first is the header) as aligned columns for a terminal."""
+    cells = [[f"{c:,}" if isinstance(c, int) else str(c) for c in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
+    lines = []
+    for number, row in enumerate(cells):
+        shown = [
+            c.rjust(w) if i and _is_figure(c) else c.ljust(w)
+            for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(shown).rstrip())
+        if number == 0:
+            lines.append("  ".join("-" * w for w in widths))
+    return "\n".join(lines)
+
+
+def summary(root: str) -> str:
+    """The tables of the last run under the data root, for a terminal."""
+    decisions, plan = current(root, "decisions"), current(root, "mixture_plan")
+    packed, report = current(root, "pretraining"), current(root, "report")
+    documents = current(root, "documents")
+    sequences = {
+        s: sum(x["rows"] for x in packed.manifest["shards"] if x["name"].startswith(s))
+        for s in ("train", "validation")
+    }
+    context = packed.manifest["details"]["context"]
+    parts = [
+        "What came in, and what became of it (documents)",
+        text_table(funnel(decisions)),
+        "",
+        "The mixture, beside the weight and epochs of GPT-3's Table 2.2",
+        text_table(mixture_rows(read_dataset(plan, MIXTURE_PLAN))),
+        "",
+        f"{sequences['train']:,} training and {sequences['validation']:,} validation sequences of {context + 1} tokens.",
+    ]
+    if documents.manifest["dead_letters"]:
+        parts.append(
+            f"{documents.manifest['dead_letters']:,} records could not be read: see {root}/dead_letters"
+        )
+    parts += [
+        f'Training data: {root}/pretraining   (datasets.load_dataset("{root}/pretraining"))',
+        f"Report with samples of kept and dropped text: {report.folder}/report.md",
+    ]
+    return "\n".join(parts)
+
+
+def _is_figure(cell: str) -> bool:
+    return cell[:1].isdigit() or cell == "-"
+
+
+def _draw_by_reason(decisions: DatasetVersion, n: int) -> dict[str, list[tuple[str, int]]]:
+    """By reason in the recipe's order, shard and row of the n documents with the smallest draws."""
+    drawn: dict[str, list[tuple[float, str, int]]] = {}
+    for shard in decisions.shards:
+        table = read_shard(decisions.folder, shard, DECISIONS, ["doc_id", "reason"])
+        draws = uniform(table["doc_id"].combine_chunks(), 0, "report sample")
+        for reason in pc.unique(table["reason"]).to_pylist():
+            rows = np.flatnonzero(np.asarray(pc.equal(table["reason"], reason)))
+            best = rows[np.argsort(draws[rows], kind="stable")[:n]]
+            drawn.setdefault(reason, []).extend((float(draws[row]), shard, int(row)) for row in best)
+    order = [str(reason) for reason in Reason]
+    return {
+        reason: [(shard, row) for _, shard, row in sorted(drawn[reason])[:n]]
+        for reason in sorted(drawn, key=order.index)
+    }
+
+
+def main() -> int:
+    """Print the summary of the last run."""
+    root = data_root(sys.argv[1] if len(sys.argv) > 1 else "")
+    try:
+        sys.stdout.write(summary(root) + "\n")
+    except DatasetError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

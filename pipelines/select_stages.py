@@ -1,0 +1,128 @@
+"""Selection over shards: what passes by itself, what is left after deduplication, and the final decisions."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.dataset import read_shard
+from pipelines.decontaminate_stage import DECONTAMINATED
+from pipelines.repeated import REPEATED
+from pipelines.runner import RECORDS, ShardOutput, Stage, Task
+from pipelines.schemas import DECISIONS, DOCUMENTS, DUPLICATES, SELECTED, SELECTION, SIGNALS, DatasetSchema
+from pipelines.select import Reason, SelectionConfig, decide, select
+
+
+@dataclass(frozen=True)
+class SelectStage(Stage):
+    """documents + signals + repeated → selection, row for row: each document judged by itself."""
+
+    name: ClassVar[str] = "select"
+    version: ClassVar[int] = 1
+
+    documents: str
+    signals: str
+    repeated: str
+    curated: list[str]
+    config: SelectionConfig
+
+    @property
+    def outputs(self) -> tuple[DatasetSchema, ...]:
+        """The decisions before deduplication and decontamination."""
+        return (SELECTION,)
+
+    def process(self, task: Task, out: ShardOutput) -> None:
+        """Judge the rows of one shard."""
+        documents = read_shard(self.documents, task.name, DOCUMENTS, ["doc_id", "source", "n_words"])
+        signals = read_shard(self.signals, task.name, SIGNALS)
+        repeated = np.zeros(documents.num_rows, bool)
+        repeated[read_shard(self.repeated, task.name, REPEATED)["row"].to_numpy()] = True
+        decided = select(documents, signals, self.curated, self.config, repeated)
+        out.write(SELECTION.name, decided)
+        count_reasons(decided, out)
+
+
+@dataclass(frozen=True)
+class MarkStage(Stage):
+    """selection + duplicates → selected: the rows that go on to decontamination."""
+
+    name: ClassVar[str] = "mark_selected"
+    version: ClassVar[int] = 1
+
+    signals: str
+    selection: str
+    duplicates: str
+
+    @property
+    def outputs(self) -> tuple[DatasetSchema, ...]:
+        """The keep list."""
+        return (SELECTED,)
+
+    def process(self, task: Task, out: ShardOutput) -> None:
+        """Mark the rows of one shard."""
+        selection = read_shard(self.selection, task.name, SELECTION, ["doc_id", "source", "keep"])
+        removed = read_shard(self.duplicates, task.name, DUPLICATES, ["doc_id"])
+        duplicate = pc.is_in(selection["doc_id"], value_set=removed["doc_id"].combine_chunks())
+        keep = pc.and_(selection["keep"], pc.invert(duplicate))
+        language = read_shard(self.signals, task.name, SIGNALS, ["language"])["language"]
+        columns = {"doc_id": selection["doc_id"], "source": selection["source"], "language": language}
+        out.write(SELECTED.name, pa.table({**columns, "keep": keep}))
+        out.count("kept", pc.sum(keep).as_py() or 0)
+
+
+@dataclass(frozen=True)
+class DecideStage(Stage):
+    """selection + duplicates + outcome of decontamination → decisions, one row a document."""
+
+    name: ClassVar[str] = "decide"
+    version: ClassVar[int] = 1
+
+    selection: str
+    duplicates: str
+    decontaminated: str
+    min_jaccard: float
+    max_pieces: int
+
+    @property
+    def outputs(self) -> tuple[DatasetSchema, ...]:
+        """The final decisions."""
+        return (DECISIONS,)
+
+    def process(self, task: Task, out: ShardOutput) -> None:
+        """Decide on the rows of one shard."""
+        selection = read_shard(self.selection, task.name, SELECTION)
+        duplicates = read_shard(self.duplicates, task.name, DUPLICATES)
+        outcomes = read_shard(self.decontaminated, task.name, DECONTAMINATED)
+        losses = whole_losses(outcomes, self.max_pieces)
+        decided = decide(selection, duplicates, losses, self.min_jaccard)
+        out.write(DECISIONS.name, decided)
+        count_reasons(decided, out)
+
+
+def whole_losses(outcomes: pa.Table, max_pieces: int) -> pa.Table:
+    """Of DECONTAMINATED rows the documents that were lost as a whole, as `decide` takes them."""
+    split = pc.equal(outcomes["outcome"], "too_many_pieces")
+    short = pc.equal(outcomes["outcome"], "pieces_too_short")
+    lost = outcomes.filter(pc.or_(split, short))
+    split = pc.equal(lost["outcome"], "too_many_pieces")
+    return pa.table(
+        {
+            "doc_id": lost["doc_id"],
+            "reason": pc.if_else(split, str(Reason.TOO_MANY_PIECES), str(Reason.CONTAMINATED)),
+            "figure": pc.if_else(split, lost["n_split"], lost["cut_bytes"]).cast(pa.float64()),
+            "limit": pc.if_else(split, pa.scalar(float(max_pieces)), pa.scalar(None, pa.float64())),
+            "evidence": lost["benchmark"],
+        }
+    )
+
+
+def count_reasons(decided: pa.Table, out: ShardOutput) -> None:
+    """Count the rows by reason and by source and reason."""
+    out.count(RECORDS, decided.num_rows)
+    pairs = zip(decided["source"].to_pylist(), decided["reason"].to_pylist(), strict=True)
+    for (source, reason), n in Counter(pairs).items():
+        out.count(f"reason:{reason}", n)
+        out.count(f"source:{source}:{reason}", n)
