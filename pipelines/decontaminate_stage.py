@@ -20,28 +20,11 @@ from pipelines.dataset import DatasetError, iter_shard, read_shard, shard_path
 from pipelines.decontaminate import Counts, Decontaminated, Decontaminator
 from pipelines.ids import piece_id
 from pipelines.runner import RECORDS, ShardOutput, Stage, Task
-from pipelines.schemas import CONTAMINATION, CORPUS, DOCUMENTS, DatasetSchema
+from pipelines.schemas import CONTAMINATION, CORPUS, DOCUMENTS, SELECTED, DatasetSchema
 from text.words import count_words
 
 NOT_SELECTED = "not_selected"
 MERGED_SHARD = "merged"
-
-SELECTED = DatasetSchema(
-    "selected",
-    1,
-    pa.schema(
-        [
-            pa.field(
-                "doc_id", pa.string(), False, {"meaning": "id of the document; row-aligned with documents"}
-            ),
-            pa.field("source", pa.string(), False, {"meaning": "name of the source in the run config"}),
-            pa.field("language", pa.string(), False, {"meaning": "lid.176 code"}),
-            pa.field(
-                "keep", pa.bool_(), False, {"meaning": "passed quality selection and survived deduplication"}
-            ),
-        ]
-    ),
-)
 
 _COUNT_COLUMNS = pa.schema(
     [

@@ -15,7 +15,6 @@ from pipelines.decontaminate_stage import (
     GRAM_COUNTS,
     MERGED_SHARD,
     NOT_SELECTED,
-    SELECTED,
     CountGramsStage,
     DecontaminateStage,
     counts_from_table,
@@ -23,7 +22,7 @@ from pipelines.decontaminate_stage import (
 )
 from pipelines.ids import piece_id
 from pipelines.runner import StageError, Task, run_locally
-from pipelines.schemas import CONTAMINATION, CORPUS, DOCUMENTS
+from pipelines.schemas import CONTAMINATION, CORPUS, DOCUMENTS, SELECTED
 from text.words import count_words
 
 RARE = "rare words stand here that only one document of all the crawl holds at once"
@@ -37,13 +36,13 @@ def prose(n: int, seed: int) -> str:
 
 
 def documents() -> list[dict]:
-    """30 documents: 12 hold the common item, 2 the rare one, every fifth is not selected."""
+    """30 documents: 12 hold the common item, 2 the rare one, as does every fifth, which is not selected."""
     rows = []
     for number in range(30):
         text = prose(100 + number, number)
         if number % 5 in (1, 2):
             text += f" {COMMON} " + prose(100, number + 50)
-        if number in (7, 13):
+        if number in (7, 13) or number % 5 == 0:
             text += f" {RARE} " + prose(150, number + 70)
         rows.append({"doc_id": f"{number:032x}", "text": text, "keep": number % 5 != 0})
     return rows
@@ -161,7 +160,7 @@ def test_outcomes_are_aligned_with_documents(whole):
         expected = "kept" if document["keep"] else NOT_SELECTED
         assert row["outcome"] == expected
         assert (row["n_pieces"] > 0) == document["keep"]
-        assert (row["benchmark"] == "items") == (RARE in document["text"])
+        assert (row["benchmark"] == "items") == (RARE in document["text"] and document["keep"])
 
 
 @pytest.mark.parametrize(
