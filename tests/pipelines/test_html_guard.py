@@ -125,7 +125,7 @@ def test_never_far_below_the_parser(tags: list[str]) -> None:
 
 
 def test_close_to_the_parser_on_real_pages(real_data) -> None:
-    """Implied elements (tbody, reopened formatting) make a tree deeper than its tags; no page trips the gate."""
+    """Implied elements (such as tbody) make a tree deeper than its tags; no page trips the gate."""
     for name in ("commoncrawl_2008_multidomain", "newspaper_articles", "resiliparse_cc2020_sample"):
         with (real_data / "crawl" / f"{name}.warc.gz").open("rb") as stream:
             for number, record in enumerate(ArchiveIterator(stream)):
