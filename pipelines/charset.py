@@ -76,10 +76,11 @@ _DETECT_BYTES = 131072
 
 
 class Decoded(NamedTuple):
-    """Text and the Python codec name that it was decoded with."""
+    """Text, the Python codec that it was decoded with, and the payload itself if it is the text in UTF-8."""
 
     text: str
     charset: str
+    utf8: bytes | None = None
 
 
 def decode(payload: bytes, declared: str | None = None, markup: bool = True) -> Decoded:
@@ -93,7 +94,7 @@ def decode(payload: bytes, declared: str | None = None, markup: bool = True) -> 
     if utf8 is not None:
         extra = len(payload) - len(utf8)
         if extra >= _PROOF_BYTES or not claims or "utf-8" in claims or not _says_more(payload, extra, claims):
-            return Decoded(utf8, "utf-8")
+            return Decoded(utf8, "utf-8", payload)
     for codec in claims:
         found = _believable(payload, codec)
         if found is not None:
@@ -158,7 +159,7 @@ def _believable(payload: bytes, codec: str) -> str | None:
 
 def _guess(payload: bytes, utf8: str | None) -> Decoded:
     if utf8 is not None:
-        return Decoded(utf8, "utf-8")
+        return Decoded(utf8, "utf-8", payload)
     codec = codec_of(detect_encoding(payload, max_len=_DETECT_BYTES)) or "cp1252"
     text = _believable(payload, codec)
     if text is None or (_RARE_LATIN.match(codec) and _letter_share(text) < _MIN_LETTER_SHARE):

@@ -73,7 +73,7 @@ def extract(payload: bytes, charset: str | None = None, config: ExtractConfig = 
     """Main-content text of an HTML page and how it was come by. Never raises."""
     decoded = decode(payload[: config.max_html_bytes], charset)
     cut = len(payload) > config.max_html_bytes
-    html = decoded.text.encode("utf-8", "replace")
+    html = decoded.text.encode("utf-8", "replace") if decoded.utf8 is None else decoded.utf8
     if cut or len(html) > config.max_html_bytes:
         html, cut = _cut_at_tag(html, config.max_html_bytes), True
     seen = survey(html, config.max_depth, config.max_tag_bytes, config.max_attributes, config.max_options)

@@ -40,6 +40,7 @@ from pipelines.html_names import (
     VOID,
     name_bits,
 )  # fmt: skip
+from text.bits import load_u64, trailing_zeros
 from text.jit import kernel
 
 Bytes = npt.NDArray[np.uint8]
@@ -49,6 +50,9 @@ Ranges = npt.NDArray[np.int64]
 _BYTES_A_CUT = 256
 _LT, _GT, _SLASH, _BANG, _QUESTION, _EQUALS = 0x3C, 0x3E, 0x2F, 0x21, 0x3F, 0x3D
 _DOUBLE, _SINGLE, _DASH = 0x22, 0x27, 0x2D
+_EACH_BYTE, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+_SPACES = np.isin(np.arange(256), [0x20, 0x0A, 0x09, 0x0D, 0x0C])
+_ENDS_NAME = _SPACES | np.isin(np.arange(256), [_SLASH, _GT, _EQUALS])
 _FNV_START, _FNV_STEP = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
@@ -99,10 +103,8 @@ def _scan(
     options, option_cut = 0, -1
     i = 0
     while i < n:
-        if data[i] != _LT:
-            i += 1
-            continue
-        at, i = i, i + 1
+        at = _find(data, i, _LT)
+        i = at + 1
         if i >= n:
             break
         closing = data[i] == _SLASH
@@ -160,7 +162,7 @@ def _is_letter(byte: int) -> bool:
 
 @kernel
 def _is_space(byte: int) -> bool:
-    return byte == 0x20 or byte == 0x0A or byte == 0x09 or byte == 0x0D or byte == 0x0C
+    return _SPACES[byte]
 
 
 @kernel
@@ -169,7 +171,7 @@ def _tag_name(data: Bytes, i: int) -> tuple[np.uint64, int]:
     name = _FNV_START
     while i < data.size:
         byte = data[i]
-        if _is_space(byte) or byte in (_SLASH, _GT):
+        if _ENDS_NAME[byte] and byte != _EQUALS:
             break
         if 0x41 <= byte <= 0x5A:
             byte |= 0x20
@@ -191,7 +193,7 @@ def _skip_tag(data: Bytes, i: int) -> tuple[int, int, bool, bool]:
         if slash or _is_space(byte):
             continue
         attributes += 1
-        while i < n and not (data[i] == _EQUALS or data[i] == _GT or data[i] == _SLASH or _is_space(data[i])):
+        while i < n and not _ENDS_NAME[data[i]]:
             i += 1
         after = i
         while after < n and _is_space(data[after]):
@@ -208,11 +210,7 @@ def _skip_value(data: Bytes, i: int) -> int:
     while i < n and _is_space(data[i]):
         i += 1
     if i < n and (data[i] == _DOUBLE or data[i] == _SINGLE):
-        quote = data[i]
-        i += 1
-        while i < n and data[i] != quote:
-            i += 1
-        return min(n, i + 1)
+        return min(n, _find(data, i + 1, data[i]) + 1)
     while i < n and data[i] != _GT and not _is_space(data[i]):
         i += 1
     return i
@@ -236,9 +234,7 @@ def _skip_markup(data: Bytes, i: int) -> int:
             i += 1
         return n
     if data[i] == _BANG or data[i] == _QUESTION or data[i] == _SLASH:
-        while i < n and data[i] != _GT:
-            i += 1
-        return min(n, i + 1)
+        return min(n, _find(data, i, _GT) + 1)
     return i
 
 
@@ -247,12 +243,29 @@ def _skip_raw(data: Bytes, i: int, name: np.uint64) -> int:
     """Position of the end tag `name` of a raw text element, else the end of the data."""
     n = data.size
     while i < n:
-        if data[i] == _LT and i + 2 < n and data[i + 1] == _SLASH and _is_letter(data[i + 2]):
+        i = _find(data, i, _LT)
+        if i + 2 < n and data[i + 1] == _SLASH and _is_letter(data[i + 2]):
             found, _ = _tag_name(data, i + 2)
             if found == name:
                 return i
         i += 1
     return n
+
+
+@kernel
+def _find(data: Bytes, i: int, byte: int) -> int:
+    """Position of the first `byte` from `i` on, else the end of the data; eight bytes at a time."""
+    n, wanted = data.size, np.uint64(byte) * _EACH_BYTE
+    while i + 8 <= n:
+        difference = load_u64(data, i) ^ wanted
+        # The lowest byte of `difference` that is zero sets the lowest high bit (Mycroft).
+        zeros = (difference - _EACH_BYTE) & ~difference & _HIGH_BITS
+        if zeros:
+            return i + np.int64(trailing_zeros(zeros) >> np.uint64(3))
+        i += 8
+    while i < n and data[i] != byte:
+        i += 1
+    return i
 
 
 @kernel
