@@ -20,6 +20,7 @@ from pipelines.provenance import code_commit
 from pipelines.rowhash import RowHash
 from pipelines.runner import digest
 from pipelines.schemas import DatasetSchema
+from text.jit import cache_folder
 
 
 def build_artifact(
@@ -68,8 +69,6 @@ def local_folder(version: DatasetVersion) -> Path:
     """The version's files in a local folder: the folder itself, or a copy of a remote one in the cache."""
     if not storage.is_remote(version.folder):
         return Path(version.folder)
-    from pipelines.java import cache_folder
-
     copy = cache_folder() / "artifacts" / version.name / version.version
     if not (copy / "_complete").exists():
         copy.mkdir(parents=True, exist_ok=True)

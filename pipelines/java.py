@@ -14,6 +14,8 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
+from text.jit import cache_folder
+
 OLDEST = 17
 _FLAG = "--add-modules=jdk.incubator.vector"
 _WRAPPER = """#!/bin/sh
@@ -98,11 +100,3 @@ def _wrapped_home() -> Path:
         temporary.chmod(0o755)
         temporary.replace(wrapper)
     return home
-
-
-def cache_folder() -> Path:
-    """Folder for what can be made again: GRISTMILL_CACHE, else XDG_CACHE_HOME/gristmill, else ~/.cache/gristmill."""
-    if os.environ.get("GRISTMILL_CACHE"):
-        return Path(os.environ["GRISTMILL_CACHE"])
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "gristmill"

@@ -321,11 +321,12 @@ def _run_on_spark(
 
 def collect(frame: Any) -> list[Any]:
     """`frame.collect()`, its failure told in the worker's own last words instead of a JVM trace."""
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
     try:
         return list(frame.collect())
-    except PySparkException as error:
+    except (PySparkException, Py4JError) as error:
         raise StageError(_last_python_line(str(error))) from error
 
 

@@ -1,0 +1,71 @@
+"""The code location loads, its job resolves, every shipped config fits it, and wrong ones fail before any work."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from orchestration.definitions import defs
+from orchestration.options import spliced
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONFIGS = sorted(path for path in (REPOSITORY / "conf").glob("*.yaml") if path.name != "dagster.yaml")
+
+
+def test_definitions_load_and_resolve() -> None:
+    dg.Definitions.validate_loadable(defs)
+    assert defs.resolve_job_def("build_corpus").executor_def is dg.in_process_executor
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configs_fit_the_job(path: Path) -> None:
+    job = defs.resolve_job_def("build_corpus")
+    dg.validate_run_config(job, yaml.safe_load(path.read_text()))
+
+
+def run(config: dict[str, Any], tmp_path: Path) -> dg.ExecuteInProcessResult:
+    job = defs.resolve_job_def("build_corpus")
+    config = {"resources": {"mill": {"config": {"root": str(tmp_path)}}}, **config}
+    return job.execute_in_process(run_config=config, raise_on_error=False)
+
+
+@pytest.mark.parametrize(
+    ("ops", "message"),
+    [
+        ({"selection": {"config": {"pareto_alpha": -1.0}}}, r"ops.selection.config.pareto_alpha: .*greater than 0"),
+        ({"pretraining": {"config": {"context": 0}}}, r"ops.pretraining.config.context: .*greater than or equal to 1"),
+    ],
+    ids=["an-early-asset", "the-last-asset"],
+)
+def test_a_value_out_of_range_fails_before_the_first_step(
+    ops: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Exception, match=message):
+        defs.resolve_job_def("build_corpus").execute_in_process(
+            run_config={"resources": {"mill": {"config": {"root": str(tmp_path)}}}, "ops": ops}
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_key_is_named(tmp_path: Path) -> None:
+    with pytest.raises(dg.DagsterInvalidConfigError, match='"pareto_alfa" at path root:ops:selection:config'):
+        run({"ops": {"selection": {"config": {"pareto_alfa": 3.0}}}}, tmp_path)
+
+
+def test_a_crawl_without_curated_sources_says_what_to_add(tmp_path: Path) -> None:
+    warc = tmp_path / "some.warc.gz"
+    warc.write_bytes(b"")
+    with pytest.raises(Exception, match=r"ops\.curated\.config\.sources: names no source"):
+        defs.resolve_job_def("build_corpus").execute_in_process(
+            run_config={
+                "resources": {"mill": {"config": {"root": str(tmp_path / "data")}}},
+                "ops": {"crawl": {"config": {"files": [str(warc)]}}},
+            }
+        )
+
+
+def test_option_tables_are_up_to_date() -> None:
+    page = (REPOSITORY / "docs" / "configuration.md").read_text()
+    assert spliced(page) == page

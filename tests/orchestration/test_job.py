@@ -1,0 +1,156 @@
+"""The job as its users run it: by command line on real files, killed in the middle, cut into other shards."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow.parquet as pq
+import pytest
+from transformers import AutoTokenizer
+
+from pipelines.dataset import current, read_dataset
+from pipelines.schemas import CONTAMINATION, DECISIONS, DOCUMENTS, DUPLICATES
+from tests.orchestration import small_world
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+COMPARED = ["documents", "signals", "sketches", "selection", "duplicates", "corpus", "contamination", "decisions"]
+COMPARED += ["tokens", "mixture_plan", "pretraining"]
+# What does not depend on how the input is cut into shards: nearly everything, as multisets of rows.
+FREE_OF_SHARDS = [name for name in COMPARED if name != "mixture_plan"]
+
+
+def command(home: Path, root: Path, config: Path) -> tuple[list[str], dict[str, str]]:
+    home.mkdir(exist_ok=True)
+    (home / "dagster.yaml").write_text((REPOSITORY / "conf" / "dagster.yaml").read_text())
+    dagster = Path(sys.executable).parent / "dagster"
+    arguments = [str(dagster), "job", "execute", "-m", "orchestration.definitions", "-j", "build_corpus"]
+    environment = os.environ | {"DAGSTER_HOME": str(home), "GRISTMILL_DATA": str(root), "HF_HUB_OFFLINE": "1"}
+    return [*arguments, "-c", str(config)], environment
+
+
+def execute(home: Path, root: Path, config: Path) -> None:
+    arguments, environment = command(home, root, config)
+    done = subprocess.run(arguments, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def row_hashes(root: Path, names: list[str]) -> dict[str, str]:
+    return {name: current(str(root), name).row_hash for name in names}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("world")
+    return folder, small_world.build(folder / "inputs")
+
+
+@pytest.fixture(scope="module")
+def finished(world: tuple[Path, dict[str, Any]]) -> Path:
+    folder, config = world
+    root = folder / "data"
+    execute(folder / "home", root, small_world.write_config(folder / "run.yaml", config))
+    return root
+
+
+def test_every_document_has_one_decision_with_its_evidence(finished: Path) -> None:
+    root = str(finished)
+    decisions = read_dataset(current(root, "decisions"), DECISIONS).to_pylist()
+    assert len(decisions) == current(root, "documents").rows
+    reasons = {row["reason"] for row in decisions}
+    assert {"kept", "exact_duplicate", "near_duplicate", "repeated"} <= reasons
+    kept = {row["doc_id"] for row in decisions if row["keep"]}
+    for row in decisions:
+        if row["reason"] in ("exact_duplicate", "near_duplicate"):
+            assert row["evidence"] in kept
+            assert row["figure"] >= (row["limit"] or 1.0)
+    corpus = pq.read_table(current(root, "corpus").folder)
+    assert set(corpus["parent_id"].to_pylist()) == kept
+
+
+def test_edited_copies_are_near_and_reprints_exact_duplicates(finished: Path) -> None:
+    root = str(finished)
+    urls = read_dataset(current(root, "documents"), DOCUMENTS, ["doc_id", "url"]).to_pylist()
+    url_of = {row["doc_id"]: row["url"] for row in urls}
+    found = read_dataset(current(root, "duplicates"), DUPLICATES).to_pylist()
+    pairs = {(url_of[row["doc_id"]].split("?")[0], url_of[row["survivor_id"]].split("?")[0]) for row in found}
+    assert found
+    assert all(removed == survivor for removed, survivor in pairs)
+    for row in found:
+        edited = "?v=2" in url_of[row["doc_id"]] + url_of[row["survivor_id"]]
+        assert row["kind"] == ("near" if edited else "exact")
+
+
+def test_benchmark_questions_are_gone_from_the_corpus(finished: Path) -> None:
+    root = str(finished)
+    hits = read_dataset(current(root, "contamination"), CONTAMINATION).to_pylist()
+    cut = [row["gram"] for row in hits if row["action"] == "cut"]
+    assert cut
+    texts = "\n".join(pq.read_table(current(root, "corpus").folder)["text"].to_pylist())
+    assert not [gram for gram in cut if gram in texts]
+
+
+def test_bad_rows_are_in_the_dead_letters(finished: Path) -> None:
+    letters = pq.read_table(finished / "dead_letters" / "documents").to_pylist()
+    assert [("web.jsonl:41" in row["record"], "text" in row["detail"]) for row in letters] == [(True, True)]
+
+
+def test_the_packed_data_loads_with_its_folder_alone(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    loaded = datasets.load_dataset(str(finished / "pretraining"), cache_dir=str(tmp_path))
+    assert set(loaded) == {"train", "validation"}
+    assert len(loaded["train"][0]["input_ids"]) == 65
+    tokenizer = AutoTokenizer.from_pretrained(current(str(finished), "tokenizer").folder)
+    text = tokenizer.decode(loaded["train"][0]["input_ids"])
+    corpus = "\n".join(pq.read_table(current(str(finished), "corpus").folder)["text"].to_pylist())
+    assert text.split("<|endoftext|>")[0][-40:] in corpus
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+
+
+def test_killed_in_the_middle_and_run_again_gives_the_same_rows(
+    world: tuple[Path, dict[str, Any]], finished: Path, tmp_path: Path
+) -> None:
+    folder, config = world
+    path = small_world.write_config(tmp_path / "run.yaml", config)
+    arguments, environment = command(tmp_path / "home", tmp_path / "data", path)
+    run = subprocess.Popen(
+        arguments,
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    receipts = tmp_path / "data" / "documents"
+    deadline = time.monotonic() + 120
+    while not list(receipts.glob("v-*/_receipts/shard-*.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    done_before = {p: p.stat().st_mtime_ns for p in receipts.glob("v-*/_receipts/shard-*.json")}
+    assert done_before
+    execute(tmp_path / "home", tmp_path / "data", path)
+    assert {p: p.stat().st_mtime_ns for p in done_before} == done_before
+    assert row_hashes(tmp_path / "data", COMPARED) == row_hashes(finished, COMPARED)
+    assert not list((tmp_path / "data" / "documents").rglob("_tmp.*"))
+
+
+@pytest.mark.parametrize("shard_mib", [10.0, 0.008], ids=["few-shards", "many-shards"])
+def test_other_shards_give_the_same_corpus(
+    world: tuple[Path, dict[str, Any]], finished: Path, tmp_path: Path, shard_mib: float
+) -> None:
+    _, config = world
+    changed = json.loads(json.dumps(config))
+    changed["ops"]["documents"]["config"]["shard_mib"] = shard_mib
+    root = tmp_path / "data"
+    execute(tmp_path / "home", root, small_world.write_config(tmp_path / "run.yaml", changed))
+    shards = len(current(str(root), "documents").shards)
+    assert shards != len(current(str(finished), "documents").shards)
+    assert row_hashes(root, FREE_OF_SHARDS) == row_hashes(finished, FREE_OF_SHARDS)
