@@ -9,7 +9,7 @@ Reads WARC files and prints MB of decoded HTML a second, and the same as JSON:
 - peer: warcio's reader and trafilatura on a part of the same pages, if both are installed
 
 Kernels are loaded before the clock starts; each figure is the best of three, the peer runs once. The share
-counts processor time, so that what else the machine does moves it little; the stage's wall-clock it does move.
+counts processor time, so that what else the machine does moves it little; the stage is timed by the clock.
 """
 
 import importlib.util
@@ -63,8 +63,8 @@ def pages(paths: list[str]) -> Iterator[Page]:
 
 def one_process(paths: list[str]) -> dict[str, float]:
     """Processor time of reading and extracting in this process, and the part of it inside resiliparse."""
-    inside = Stopwatch(extraction._visible_text)
-    extraction._visible_text = inside
+    inside = Stopwatch(extraction._resiliparse)
+    extraction._resiliparse = inside
     try:
         start = time.process_time()
         size = sum(
@@ -72,7 +72,7 @@ def one_process(paths: list[str]) -> dict[str, float]:
         )
         seconds = time.process_time() - start
     finally:
-        extraction._visible_text = inside.function
+        extraction._resiliparse = inside.function
     return {"mb_s": size / 1e6 / seconds, "share_inside": inside.seconds / seconds, "mb": size / 1e6}
 
 

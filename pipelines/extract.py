@@ -49,16 +49,25 @@ class ExtractConfig(BaseModel):
 
 
 class Extraction(NamedTuple):
-    """Text of a page, the Python codec it was decoded with, how it was extracted and what the gate did."""
+    """Text of a page, the Python codec it was decoded with, and what became of it on the way.
+
+    `cut`: the page was too long, or the gate cut markup; `too_deep`: all visible text was taken because of
+    the nesting; `no_main_content`: it was taken because the extractor found no main content.
+    """
 
     text: str
     charset: str
-    extractor: ExtractorName
     cut: bool
     too_deep: bool
+    no_main_content: bool
 
 
 _DEFAULT = ExtractConfig()
+# Where no main content is found: the page without these, if that leaves enough words, else all of it. On
+# the 34 such pages among the gold ones the mean F1 of bags of words is 0.52 by this and 0.49 by all text.
+_FURNITURE = ["nav", "header", "footer", "aside", "form", "menu", "dialog", "button", "select"]
+_FURNITURE += ["[role=navigation]", "[role=banner]", "[role=contentinfo]"]
+_MIN_WORDS = 25
 # C0 but tab and newline, DEL, C1, the byte order mark, noncharacters and surrogates.
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff\ufffe\uffff\ud800-\udfff]")
 _LINE_ENDS = re.compile("\r\n?|\u2028|\u2029")
@@ -82,13 +91,14 @@ def extract(payload: bytes, charset: str | None = None, config: ExtractConfig = 
         text, cut = without(html, seen.cuts).decode("utf-8", "ignore"), True
     too_deep = seen.depth > config.max_depth
     extractor: ExtractorName = "plain" if too_deep else config.extractor
-    return Extraction(clean(_visible_text(text, extractor)), decoded.charset, extractor, cut, too_deep)
+    found, no_main_content = _visible_text(text, extractor)
+    return Extraction(clean(found), decoded.charset, cut, too_deep, no_main_content)
 
 
 def read_plain_text(payload: bytes, charset: str | None = None) -> Extraction:
     """A payload that is text already (text/plain, WET): decoded and cleaned. Never raises."""
     decoded = decode(payload, charset, markup=False)
-    return Extraction(clean(decoded.text), decoded.charset, "plain", cut=False, too_deep=False)
+    return Extraction(clean(decoded.text), decoded.charset, cut=False, too_deep=False, no_main_content=False)
 
 
 def clean(text: str) -> str:
@@ -100,11 +110,23 @@ def clean(text: str) -> str:
     return text.strip()
 
 
-def _visible_text(html: str, extractor: ExtractorName) -> str:
+def _visible_text(html: str, extractor: ExtractorName) -> tuple[str, bool]:
+    """The text, and whether no main content was found although it was looked for."""
+    if extractor == "plain":
+        return _resiliparse(html), False
+    text = _resiliparse(html, main_content=True)
+    if text and not text.isspace():
+        return text, False
+    text = _resiliparse(html, skip_elements=_FURNITURE)
+    return (text if len(text.split()) >= _MIN_WORDS else _resiliparse(html)), True
+
+
+def _resiliparse(html: str, main_content: bool = False, skip_elements: list[str] | None = None) -> str:
     return extract_plain_text(
         html,
         preserve_formatting=True,
-        main_content=extractor == "resiliparse",
+        main_content=main_content,
+        skip_elements=skip_elements,
         list_bullets=False,
         alt_texts=False,
         links=False,

@@ -261,7 +261,7 @@ def _find(data: Bytes, i: int, byte: int) -> int:
         # The lowest byte of `difference` that is zero sets the lowest high bit (Mycroft).
         zeros = (difference - _EACH_BYTE) & ~difference & _HIGH_BITS
         if zeros:
-            return i + np.int64(trailing_zeros(zeros) >> np.uint64(3))
+            return i + (trailing_zeros(zeros) >> 3)
         i += 8
     while i < n and data[i] != byte:
         i += 1

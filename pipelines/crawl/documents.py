@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,7 @@ from pipelines.crawl.pages import HTML_TYPES, Bad, Page, Skipped, page_of
 from pipelines.crawl.split import Part, parts_of
 from pipelines.crawl.streams import open_stream
 from pipelines.crawl.warc import Fault, Record, read_records
-from pipelines.extract import extract, extract_text, read_plain_text
+from pipelines.extract import Extraction, extract, extract_text, read_plain_text
 from pipelines.guarded import Death, guarded_map
 from pipelines.ids import document_id
 from pipelines.runner import RECORDS, ShardOutput, Stage, Task
@@ -28,16 +28,7 @@ _GROUP_BYTES = 16 * 2**20
 # A stored block may be larger than its payload: headers, chunk sizes.
 _HEADER_ROOM = 2**16
 _REQUEST = struct.Struct("<?H")  # HTML or plain text, bytes of the charset label that follows
-_ANSWER = struct.Struct("<??H")  # cut, too deep, bytes of the codec name that follows
-
-
-class _Answer(NamedTuple):
-    """What the guarded child says of one page."""
-
-    text: str
-    charset: str
-    cut: bool
-    too_deep: bool
+_ANSWER = struct.Struct("<???H")  # cut, too deep, no main content; bytes of the codec name that follows
 
 
 @dataclass(frozen=True)
@@ -75,6 +66,7 @@ class CrawlDocumentsStage(Stage):
                 done = _unpack(answer)
                 out.count("markup_cut", done.cut)
                 out.count("too_deep", done.too_deep)
+                out.count("no_main_content", done.no_main_content)
                 if done.text:
                     rows.add({**row, "charset": done.charset, "text": done.text})
                 else:
@@ -90,7 +82,11 @@ class CrawlDocumentsStage(Stage):
             extract(payload, charset, self.config.extract) if is_html else read_plain_text(payload, charset)
         )
         codec = done.charset.encode()
-        return _ANSWER.pack(done.cut, done.too_deep, len(codec)) + codec + done.text.encode()
+        return (
+            _ANSWER.pack(done.cut, done.too_deep, done.no_main_content, len(codec))
+            + codec
+            + done.text.encode()
+        )
 
     def _wanted(self, task: Task, out: ShardOutput) -> Iterator[tuple[tuple[str, dict[str, Any]], bytes]]:
         """((place, columns known before extraction), request) for each page of the task that is new."""
@@ -187,7 +183,7 @@ class _Rows:
         self.rows, self.bytes = [], 0
 
 
-def _unpack(answer: bytes) -> _Answer:
-    cut, too_deep, size = _ANSWER.unpack_from(answer)
+def _unpack(answer: bytes) -> Extraction:
+    cut, too_deep, no_main_content, size = _ANSWER.unpack_from(answer)
     charset = answer[_ANSWER.size : _ANSWER.size + size].decode()
-    return _Answer(answer[_ANSWER.size + size :].decode(), charset, cut, too_deep)
+    return Extraction(answer[_ANSWER.size + size :].decode(), charset, cut, too_deep, no_main_content)

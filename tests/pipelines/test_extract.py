@@ -96,9 +96,20 @@ def test_hostile_pages_are_done_soon(page: bytes) -> None:
     assert "needle" in found.text or not found.too_deep
 
 
+def test_a_page_without_main_content_gives_what_is_visible() -> None:
+    menu = "<li><a href=/>entry</a></li>" * 30
+    found = extract(f"<body><ul class=sidebar>{menu}<li>words</ul><footer>Legal</footer></body>".encode())
+    assert found.no_main_content
+    assert "words" in found.text
+    assert "Legal" not in found.text
+    bare = extract(b"<body><footer>Legal notice</footer></body>")
+    assert (bare.text, bare.no_main_content) == ("Legal notice", True)
+    assert not extract(f"<main>{ARTICLE}</main>".encode()).no_main_content
+
+
 def test_what_the_gate_did_is_told() -> None:
     assert extract(b"<div>" * 600 + b"x").too_deep
-    assert extract(b"<div>" * 600 + b"x").extractor == "plain"
+    assert not extract(b"<div>" * 600 + b"x").no_main_content
     assert extract(b"<p " + b"a " * 1001 + b">x").cut
     assert not extract(b"<p>x").cut
 
