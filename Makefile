@@ -21,6 +21,7 @@ check: setup-dev  ## everything that a change must pass besides the tests
 	$(BIN)/mypy text quality dedup pipelines orchestration
 	$(BIN)/lint-imports
 	$(BIN)/python -m orchestration.options --check docs/configuration.md
+	$(BIN)/python -m pipelines.contracts --check docs/data-contracts.md
 	$(BIN)/dagster definitions validate -m orchestration.definitions
 
 ui: setup  ## the Dagster UI on http://127.0.0.1:3000
@@ -49,8 +50,9 @@ format: setup-dev  ## rewrite the code in the house's form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: setup-dev  ## write the option tables anew from the config classes
+docs: setup-dev  ## write the option tables and the data contracts anew from the code
 	$(BIN)/python -m orchestration.options --write docs/configuration.md
+	$(BIN)/python -m pipelines.contracts --write docs/data-contracts.md
 
 lock: setup-dev  ## write constraints.txt anew from the environment as it stands
 	$(BIN)/pip freeze --exclude-editable | grep -v '^gristmill' > constraints.txt

@@ -1,0 +1,85 @@
+"""The datasets as a page for readers, written from the schemas alone.
+
+    python -m pipelines.contracts --write docs/data-contracts.md
+"""
+
+import sys
+
+from pipelines import decontaminate_stage, diversity, repeated, schemas
+from pipelines.markdown import markdown_rows
+from pipelines.schemas import DatasetSchema
+
+EXAMPLE_CONTEXT = 2048
+_HEAD = """# Data contracts
+
+A dataset is a folder under the data root: `CURRENT.json` names the version folder that readers take, in it are the
+shards and `_manifest.json` (counts, config, inputs, code commit, row hash). Every file is plain Parquet. This page is
+written from `pipelines/schemas.py`; writers and readers are held to it.
+
+```python
+import json
+import pathlib
+
+import pyarrow.parquet as pq
+
+folder = pathlib.Path("data/decisions")
+version = json.loads((folder / "CURRENT.json").read_text())["version"]
+decisions = pq.read_table(folder / version)
+print(decisions.group_by("reason").aggregate([("doc_id", "count")]).to_pylist())
+```
+"""
+
+
+def datasets() -> list[DatasetSchema]:
+    """Every dataset that a run publishes or keeps, in the order of the recipe."""
+    return [
+        schemas.DOCUMENTS,
+        schemas.SIGNALS,
+        repeated.REPEATED,
+        schemas.SELECTION,
+        schemas.SKETCHES,
+        schemas.DUPLICATES,
+        schemas.SELECTED,
+        schemas.CORPUS,
+        schemas.CONTAMINATION,
+        decontaminate_stage.DECONTAMINATED,
+        schemas.DECISIONS,
+        diversity.DIVERSITY,
+        schemas.TOKENS,
+        schemas.MIXTURE_PLAN,
+        schemas.pretraining_schema(EXAMPLE_CONTEXT),
+        schemas.DEAD_LETTERS,
+    ]
+
+
+def page() -> str:
+    """The page as markdown."""
+    parts = [_HEAD]
+    for schema in datasets():
+        rows = [
+            [f"`{field.name}`", str(field.type), (field.metadata or {}).get(b"meaning", b"").decode()]
+            for field in schema.schema
+        ]
+        parts.append(f"## {schema.name}\n\n{markdown_rows(['column', 'type', 'meaning'], rows)}\n")
+    return "\n".join(parts)
+
+
+def main() -> int:
+    """Write the page, or check that the written one is up to date."""
+    if len(sys.argv) != 3 or sys.argv[1] not in ("--write", "--check"):
+        sys.stderr.write("usage: python -m pipelines.contracts --write|--check PAGE\n")
+        return 2
+    path = sys.argv[2]
+    if sys.argv[1] == "--write":
+        with open(path, "w", encoding="utf-8") as stream:
+            stream.write(page())
+        return 0
+    with open(path, encoding="utf-8") as stream:
+        if stream.read() == page():
+            return 0
+    sys.stderr.write(f"{path}: out of date; run 'make docs'\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
