@@ -136,6 +136,21 @@ def test_no_child_and_no_descriptor_is_left() -> None:
         os.waitpid(-1, os.WNOHANG)
 
 
+def test_the_child_holds_nothing_of_its_parents() -> None:
+    """An inherited socket would keep the other side waiting after the parent has died."""
+    opened = [Path("/proc/self/fd", str(number)).readlink() for number in os.pipe()]
+
+    def descriptors(_: bytes) -> bytes:
+        return "\n".join(
+            str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists()
+        ).encode()
+
+    before = {str(path) for path in opened}
+    ((_, held),) = guarded_map(descriptors, [(0, b"")], LIMIT, 10)
+    assert isinstance(held, bytes)
+    assert not before & set(held.decode().splitlines())
+
+
 def test_the_child_ends_with_its_parent() -> None:
     """A killed worker leaves no extractor behind: the command pipe ends."""
     read_end, write_end = os.pipe()
