@@ -1,5 +1,6 @@
 """The code location loads, its job resolves, every shipped config fits it, and wrong ones fail before any work."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def test_shipped_configs_fit_the_job(path: Path) -> None:
 def run(config: dict[str, Any], tmp_path: Path) -> dg.ExecuteInProcessResult:
     job = defs.resolve_job_def("build_corpus")
     config = {"resources": {"mill": {"config": {"root": str(tmp_path)}}}, **config}
-    return job.execute_in_process(run_config=config, raise_on_error=False)
+    return job.execute_in_process(run_config=config)
 
 
 @pytest.mark.parametrize(
@@ -42,10 +43,9 @@ def run(config: dict[str, Any], tmp_path: Path) -> dg.ExecuteInProcessResult:
 def test_a_value_out_of_range_fails_before_the_first_step(
     ops: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(Exception, match=message):
-        defs.resolve_job_def("build_corpus").execute_in_process(
-            run_config={"resources": {"mill": {"config": {"root": str(tmp_path)}}}, "ops": ops}
-        )
+    with pytest.raises(dg.DagsterResourceFunctionError) as error:
+        run({"ops": ops}, tmp_path)
+    assert re.match(message, str(error.value.__cause__))
     assert not list(tmp_path.iterdir())
 
 
