@@ -95,12 +95,10 @@ def _scan(
     figures: Ranges,
 ) -> None:
     n = data.size
-    stack = np.empty(max_depth + 2, np.uint64)
-    bits_of = np.empty(max_depth + 2, np.int64)
-    # depth, formatting elements that outlived their block, index of the outermost svg or math (else -1), in
-    # a select
-    state = np.array([0, 0, -1, 0], np.int64)
-    options, option_cut = 0, -1
+    stack, bits_of = np.empty(max_depth + 2, np.uint64), np.empty(max_depth + 2, np.int64)
+    # Depth, formatting elements that outlived their block, index of the outermost svg or math (else -1),
+    # whether in a select, options of it, where their cut began (else -1).
+    state = np.array([0, 0, -1, 0, 0, -1], np.int64)
     i = 0
     while i < n:
         at = _find(data, i, _LT)
@@ -116,36 +114,42 @@ def _scan(
         bits = name_bits(name)
         i, attributes, self_closing, complete = _skip_tag(data, name_end)
         figures[1] = max(figures[1], attributes)
-        leaves_select = bool(bits & (SELECT | INPUT))
-        if option_cut >= 0 and leaves_select:
-            _add(cuts, figures, option_cut, at)
-            option_cut = -1
-        if option_cut < 0 and (attributes > max_attributes or i - at > max_tag_bytes):
+        _select(state, cuts, figures, bits, closing, at, max_options)
+        if state[5] < 0 and (attributes > max_attributes or i - at > max_tag_bytes):
             _add(cuts, figures, name_end, i - 1 if complete else n)
         if not complete:
             break
         if closing:
-            if bits & SELECT:
-                state[3] = 0
             _close(stack, bits_of, state, name, bits)
             continue
-        if leaves_select:
-            state[3] = 1 if bits & SELECT and state[3] == 0 else 0
-            options = 0
-        elif bits & OPTION and state[3]:
-            options += 1
-            figures[2] = max(figures[2], options)
-            if options > max_options and option_cut < 0:
-                option_cut = at
-        if bits & PLAIN:
+        is_text = state[2] < 0 and (state[3] == 0 or bool(bits & SCRIPT))
+        if bits & PLAIN and is_text:
             break
-        if bits & RAW and state[2] < 0 and (state[3] == 0 or bits & SCRIPT):
+        if bits & RAW and is_text:
             i = _skip_raw(data, i, name)
         elif not (state[2] >= 0 and self_closing) and not bits & (VOID | ROOT) and state[0] <= max_depth:
             _open(stack, bits_of, state, name, bits)
             figures[0] = max(figures[0], state[0] + state[1])
-    if option_cut >= 0:
-        _add(cuts, figures, option_cut, n)
+    if state[5] >= 0:
+        _add(cuts, figures, state[5], n)
+
+
+@kernel
+def _select(
+    state: Ranges, cuts: Ranges, figures: Ranges, bits: int, closing: bool, at: int, max_options: int
+) -> None:
+    """Keep track of the select element that the tag at `at` begins, ends or fills."""
+    if bits & (SELECT | INPUT):
+        if state[5] >= 0:
+            _add(cuts, figures, state[5], at)
+        # In a select, the start tag of another ends it as an end tag does, and so does an input's.
+        state[3] = 1 if bits & SELECT and not closing and state[3] == 0 else 0
+        state[4], state[5] = 0, -1
+    elif bits & OPTION and not closing and state[3]:
+        state[4] += 1
+        figures[2] = max(figures[2], state[4])
+        if state[4] > max_options and state[5] < 0:
+            state[5] = at
 
 
 @kernel

@@ -51,6 +51,7 @@ def kept(html: str, **limits: int) -> str:
         ("<a title=<div><b>", 2),
         ("<a '><div>", 2),
         ("<plaintext><div><div>", 0),
+        ("<select><plaintext></select><div><div><div>", 3),
         ("a < b << <3 <", 0),
         ("<html><head><body><div>", 1),
         ("<div", 0),
