@@ -1,8 +1,8 @@
 """Locality-sensitive hashing: which pairs of documents are worth comparing, at a cost linear in documents.
 
 A signature is cut into `bands` bands of `rows` components; documents that agree in a whole band share a
-bucket. Two documents of similarity J share at least one with probability 1 - (1 - J**rows)**bands; 14 x 8
-gives
+bucket. Two documents of similarity J share at least one with probability 1 - (1 - J**rows)**bands
+(dedup.bands); 14 x 8 gives
 
     J     0.50   0.60   0.70   0.75   0.80   0.85   0.90
     P     0.053  0.211  0.565  0.771  0.924  0.988  0.9996
@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from dedup.minhash import EMPTY, MinHashConfig
 from text.buffers import text_buffer
-from text.hashing import fmix64, fmix64_scalar
+from text.hashing import fmix64, fmix64_scalar, hash64
 from text.jit import kernel
 
 Int64s = npt.NDArray[np.int64]
@@ -34,16 +34,8 @@ NO_KEY = 0
 ROW_BITS = 32
 _CHUNK = 1 << 16
 _ID_DIGITS = 32
+_SCOPE_SEED = 0x5C09E
 _EMPTY = np.uint32(EMPTY)
-
-
-def hit_probability(jaccard: float, bands: int, rows: int) -> float:
-    """Probability that two documents of similarity `jaccard` share a bucket: 1 - (1 - J**rows)**bands.
-
-    >>> round(hit_probability(0.8, bands=14, rows=8), 3)
-    0.924
-    """
-    return float(1.0 - (1.0 - jaccard**rows) ** bands)
 
 
 def band_keys(signatures: npt.NDArray[np.uint32], config: MinHashConfig) -> Int64s:
@@ -61,6 +53,17 @@ def band_keys(signatures: npt.NDArray[np.uint32], config: MinHashConfig) -> Int6
     keys = np.empty((len(signatures), config.bands), dtype=np.uint64)
     _band_keys(signatures, salts, config.rows, keys)
     return keys.view(np.int64)
+
+
+def scoped_keys(keys: Int64s, values: Any) -> Int64s:
+    """`keys` (int64[n, any]) mixed with one text a document: documents meet only where that text is the same.
+
+    `NO_KEY` stays. Keys of different texts meet but by chance, 2**-64 a pair.
+    """
+    salts = hash64(values, _SCOPE_SEED)
+    mixed = fmix64(keys.view(np.uint64) ^ salts[:, None])
+    mixed[mixed == NO_KEY] = 1
+    return np.where(keys == NO_KEY, NO_KEY, mixed.view(np.int64))
 
 
 def exact_keys(exact_hashes: Any) -> Int64s:

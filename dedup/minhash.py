@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from dedup.bands import optimal_bands
 from text.jit import kernel
 from text.ngrams import Grams, ngrams
 from text.words import segment
@@ -29,6 +30,31 @@ _SHIFT_13 = np.uint32(13)
 _MIX_1 = np.uint32(0x85EBCA6B)
 _MIX_2 = np.uint32(0xC2B2AE35)
 _EMPTY = np.uint32(EMPTY)
+
+
+class BandTarget(BaseModel):
+    """The similarity that a banding should separate at, and how the two kinds of error weigh."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float = Field(
+        default=0.75,
+        description="Jaccard similarity, 0..1, from which pairs should become candidates",
+        gt=0,
+        le=1,
+    )
+    false_positive_weight: float = Field(
+        default=0.5, description="weight of candidates below the threshold", ge=0, le=1
+    )
+    false_negative_weight: float = Field(
+        default=0.5, description="weight of pairs missed above the threshold", ge=0, le=1
+    )
+
+    @model_validator(mode="after")
+    def _weigh_something(self) -> Self:
+        if self.false_positive_weight + self.false_negative_weight == 0:
+            raise ValueError("false_positive_weight and false_negative_weight are both 0; raise one of them")
+        return self
 
 
 class MinHashConfig(BaseModel):
@@ -43,9 +69,19 @@ class MinHashConfig(BaseModel):
     )
     rows: int = Field(default=8, description="signature components of a band", ge=1, le=1024)
     seed: int = Field(default=1, description="seed of the permutations", ge=0, le=2**32 - 1)
+    target: BandTarget | None = Field(
+        default=None,
+        description="choose bands and rows by the least error at a threshold (dedup.bands.optimal_bands) "
+        "in place of the numbers given; null: take those",
+    )
 
     @model_validator(mode="after")
     def _bands_fit(self) -> Self:
+        if self.target is not None:
+            bands, rows = optimal_bands(num_perm=self.num_perm, **self.target.model_dump())
+            # The model is frozen for its users; until this returns it has none.
+            object.__setattr__(self, "bands", bands)
+            object.__setattr__(self, "rows", rows)
         if self.bands * self.rows > self.num_perm:
             raise ValueError(
                 f"bands * rows = {self.bands} * {self.rows} = {self.bands * self.rows} exceeds num_perm = "

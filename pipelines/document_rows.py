@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dedup.lsh import locations, row_of, shard_of
+from dedup.minhash import MinHashConfig
 from pipelines import storage
 from pipelines.dataset import read_shard, shard_path
-from pipelines.schemas import DOCUMENTS, SIGNALS, SKETCHES, DatasetSchema
+from pipelines.schemas import DOCUMENTS, SIGNALS, DatasetSchema
+from pipelines.sketch import schema_of
 
 Int64s = npt.NDArray[np.int64]
 
-SCHEMAS = {schema.name: schema for schema in (DOCUMENTS, SIGNALS, SKETCHES)}
 NARROW_DOCUMENTS = [name for name in DOCUMENTS.schema.names if name != "text"]
 
 
@@ -30,6 +31,10 @@ class DocumentRows(Protocol):
     @property
     def shards(self) -> Sequence[str]:
         """Names of the shards."""
+
+    @property
+    def minhash(self) -> MinHashConfig:
+        """The configuration that the sketches were made with."""
 
     def read(self, dataset: str, shard: int, columns: list[str]) -> pa.Table:
         """All rows of a shard."""
@@ -46,14 +51,17 @@ class StoredRows:
     signals: str
     sketches: str
     shards: tuple[str, ...]
+    minhash: MinHashConfig
 
     def read(self, dataset: str, shard: int, columns: list[str]) -> pa.Table:
         """All rows of a shard."""
-        return read_shard(self._folder(dataset), self.shards[shard], SCHEMAS[dataset], columns)
+        schema = dataset_schema(dataset, self.minhash)
+        return read_shard(self._folder(dataset), self.shards[shard], schema, columns)
 
     def take(self, dataset: str, shard: int, columns: list[str], rows: Int64s) -> pa.Table:
         """The given rows (ascending, each once) of a shard, read only the row groups that hold them."""
-        path, schema = shard_path(self._folder(dataset), self.shards[shard]), SCHEMAS[dataset]
+        path = shard_path(self._folder(dataset), self.shards[shard])
+        schema = dataset_schema(dataset, self.minhash)
         parts, start = [], 0
         with storage.open_input(path) as stream:
             file = pq.ParquetFile(stream)
@@ -81,6 +89,7 @@ class RowsInMemory:
 
     tables: Mapping[str, Sequence[pa.Table]]
     shards: tuple[str, ...]
+    minhash: MinHashConfig
 
     def read(self, dataset: str, shard: int, columns: list[str]) -> pa.Table:
         """All rows of a shard."""
@@ -91,9 +100,14 @@ class RowsInMemory:
         return self.read(dataset, shard, columns).take(pa.array(rows))
 
 
+def dataset_schema(dataset: str, minhash: MinHashConfig) -> DatasetSchema:
+    """The schema of documents, signals or sketches."""
+    return {schema.name: schema for schema in (DOCUMENTS, SIGNALS, schema_of(minhash))}[dataset]
+
+
 def gather(source: DocumentRows, dataset: str, columns: list[str], places: Int64s) -> pa.Table:
     """The rows at packed locations (dedup.lsh.locations), ascending and each once, in that order."""
-    parts = [_empty(SCHEMAS[dataset], columns)]
+    parts = [_empty(dataset_schema(dataset, source.minhash), columns)]
     shards = shard_of(places)
     for shard in np.unique(shards):
         rows = row_of(places[shards == shard])

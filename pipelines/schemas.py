@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-SIGNATURE_LENGTH = 112
-BANDS = 14
 UTC_MS = pa.timestamp("ms", tz="UTC")
 
 
@@ -106,19 +104,26 @@ SIGNALS = DatasetSchema(
     ),
 )
 
-SKETCHES = DatasetSchema(
-    "sketches",
-    1,
-    pa.schema(
-        [
-            _DOC_ID,
-            _column("exact_hash", pa.string(), "128-bit xxh3 of the whitespace-normalised text; hex"),
-            _column("n_shingles", pa.int64(), "distinct shingles behind the signature"),
-            _column("signature", pa.list_(pa.uint32(), SIGNATURE_LENGTH), "MinHash (datasketch affine32)"),
-            _column("band_keys", pa.list_(pa.int64(), BANDS), "LSH bucket key by band"),
-        ]
-    ),
-)
+SKETCHES = "sketches"
+"""Name of the dataset whose schema `sketches_schema` makes."""
+
+
+def sketches_schema(num_perm: int, bands: int) -> DatasetSchema:
+    """The sketches of signatures of `num_perm` components that are cut into `bands` bands."""
+    return DatasetSchema(
+        SKETCHES,
+        1,
+        pa.schema(
+            [
+                _DOC_ID,
+                _column("exact_hash", pa.string(), "128-bit xxh3 of the whitespace-normalised text; hex"),
+                _column("n_shingles", pa.int64(), "distinct shingles behind the signature"),
+                _column("signature", pa.list_(pa.uint32(), num_perm), "MinHash (datasketch affine32)"),
+                _column("band_keys", pa.list_(pa.int64(), bands), "LSH bucket key by band"),
+            ]
+        ),
+    )
+
 
 DUPLICATES = DatasetSchema(
     "duplicates",
@@ -153,6 +158,38 @@ CORPUS = DatasetSchema(
     ),
 )
 
+PASSAGE_CUTS = DatasetSchema(
+    "passage_cuts",
+    1,
+    pa.schema(
+        [
+            _column("doc_id", pa.string(), "id of the document; row-aligned with documents"),
+            _column("keep", pa.bool_(), "false: the cuts leave too few words, the document goes as a whole"),
+            _column("starts", pa.list_(pa.int64()), "byte offsets in the text at which cut passages begin"),
+            _column("ends", pa.list_(pa.int64()), "byte offsets behind them; ascending, none overlap"),
+        ]
+    ),
+)
+
+PASSAGES_CUT = DatasetSchema(
+    "passages_cut",
+    1,
+    pa.schema(
+        [
+            _DOC_ID,
+            _SOURCE,
+            _column("rule", pa.string(), "rule that cut it: c4, ccnet, boilerplate or substring"),
+            _column("start", pa.int64(), "byte offset of the span in the document's text"),
+            _column("end", pa.int64(), "byte offset behind the span"),
+            _column("text", pa.string(), "what was cut, its first 1000 characters"),
+            _column("n_documents", pa.int64(), "documents that hold the span's most frequent passage"),
+            _column("n_occurrences", pa.int64(), "times that this passage stands in them"),
+            _column("n_sites", pa.int64(), "sites (hosts) that they are from"),
+            _column("first_doc_id", pa.string(), "document that holds the first copy of the passage"),
+        ]
+    ),
+)
+
 CONTAMINATION = DatasetSchema(
     "contamination",
     1,
@@ -162,8 +199,8 @@ CONTAMINATION = DatasetSchema(
             _SOURCE,
             _column("benchmark", pa.string(), "benchmark that holds the n-gram"),
             _column("gram", pa.string(), "the n-gram as it stands in the document"),
-            _column("start", pa.int64(), "byte offset of the n-gram in the document's text"),
-            _column("end", pa.int64(), "byte offset behind the n-gram"),
+            _column("start", pa.int64(), "byte offset of the n-gram in the text after passages were cut"),
+            _column("end", pa.int64(), "byte offset behind the n-gram, in the same text"),
             _column("n_documents", pa.int64(), "documents of the corpus that hold the n-gram"),
             _column("action", pa.string(), "cut, or ignored_frequent where too many documents hold it"),
         ]

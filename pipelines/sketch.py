@@ -10,7 +10,7 @@ from dedup.lsh import band_keys
 from dedup.minhash import MinHashConfig, count_distinct, shingles, signature_array, signature_matrix_of
 from pipelines.dataset import iter_shard
 from pipelines.runner import RECORDS, ShardOutput, Stage, Task
-from pipelines.schemas import BANDS, DOCUMENTS, SIGNATURE_LENGTH, SKETCHES, DatasetSchema
+from pipelines.schemas import DOCUMENTS, DatasetSchema, sketches_schema
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,23 @@ class SketchStage(Stage):
     documents: str
     config: MinHashConfig
 
-    def __post_init__(self) -> None:
-        if (self.config.num_perm, self.config.bands) != (SIGNATURE_LENGTH, BANDS):
-            raise ValueError(
-                f"minhash: num_perm = {self.config.num_perm} and bands = {self.config.bands}, but the "
-                f"dataset 'sketches' holds {SIGNATURE_LENGTH} and {BANDS}; set these"
-            )
-
     @property
     def outputs(self) -> tuple[DatasetSchema, ...]:
         """The one dataset that is written."""
-        return (SKETCHES,)
+        return (schema_of(self.config),)
 
     def process(self, task: Task, out: ShardOutput) -> None:
         """Sketch the shard that has the task's name."""
+        (schema,) = self.outputs
         for documents in iter_shard(self.documents, task.name, DOCUMENTS, ["doc_id", "text"]):
             table = sketch(documents, self.config)
-            out.write(SKETCHES.name, table)
+            out.write(schema.name, table)
             out.count(RECORDS, table.num_rows)
+
+
+def schema_of(config: MinHashConfig) -> DatasetSchema:
+    """The schema of `sketches` made with `config`."""
+    return sketches_schema(config.num_perm, config.bands)
 
 
 def sketch(documents: pa.Table, config: MinHashConfig) -> pa.Table:

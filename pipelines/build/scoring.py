@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dedup.bands import hit_curve
 from dedup.minhash import MinHashConfig
 from pipelines.artifact import build_artifact
 from pipelines.build.built import Built, aligned
@@ -13,7 +14,7 @@ from pipelines.dataset import current
 from pipelines.mill import Mill
 from pipelines.runner import run_stage, shard_tasks
 from pipelines.schemas import SIGNALS, SKETCHES
-from pipelines.sketch import SketchStage
+from pipelines.sketch import SketchStage, schema_of
 
 MODEL = "quality_model"
 _MODEL_CODE_VERSION = 1
@@ -57,9 +58,22 @@ def build_sketches(mill: Mill, config: SketchesConfig) -> Built:
     stage = SketchStage(documents.folder, config.minhash)
     details = {"minhash": config.minhash.model_dump(mode="json")}
     version = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), [documents], details=details)[
-        "sketches"
+        SKETCHES
     ]
-    return Built((version,), SKETCHES, (aligned(version, documents),))
+    banding = {"bands": config.minhash.bands, "rows": config.minhash.rows}
+    return Built(
+        (version,),
+        schema_of(config.minhash),
+        (aligned(version, documents),),
+        metadata=banding,
+        tables={"hit_curve": _hit_curve_rows(**banding)},
+    )
+
+
+def _hit_curve_rows(bands: int, rows: int) -> list[list[Any]]:
+    """How likely a pair becomes a candidate by its similarity."""
+    curve = [[f"{jaccard:.2f}", f"{hit:.4f}"] for jaccard, hit in hit_curve(bands, rows)]
+    return [["Jaccard similarity", f"P(candidate), {bands} bands of {rows}"], *curve]
 
 
 def _metrics(card: dict[str, Any]) -> dict[str, Any]:

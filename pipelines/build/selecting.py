@@ -1,6 +1,7 @@
 """signals → selection → duplicates → selected: what is good enough, and one document of each cluster."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from dedup.config import DedupConfig
+from dedup.config import DedupConfig, Removal
 from dedup.minhash import MinHashConfig
 from pipelines.artifact import build_table
 from pipelines.build.built import Built, Check, aligned
@@ -24,6 +25,7 @@ from pipelines.select import SelectionConfig
 from pipelines.select_stages import MarkStage, SelectStage
 
 _CODE_VERSION = 1
+_DUPLICATES_CODE_VERSION = 2
 
 
 class DuplicatesConfig(BaseModel):
@@ -68,8 +70,13 @@ def build_duplicates(mill: Mill, config: DuplicatesConfig) -> Built:
     documents, selection = inputs["documents"], inputs["selection"]
     minhash = MinHashConfig.model_validate(inputs["sketches"].manifest["details"]["minhash"])
     ranks = _ranks(documents.manifest["details"]["roles"], config.roles)
+    dedup = by_source(config.dedup, documents.manifest["details"]["roles"], config.roles)
     rows = StoredRows(
-        documents.folder, inputs["signals"].folder, inputs["sketches"].folder, tuple(documents.shards)
+        documents.folder,
+        inputs["signals"].folder,
+        inputs["sketches"].folder,
+        tuple(documents.shards),
+        minhash,
     )
     folder = selection.folder
 
@@ -78,12 +85,12 @@ def build_duplicates(mill: Mill, config: DuplicatesConfig) -> Built:
 
     def make() -> tuple[dict[str, pa.Table], dict[str, Any]]:
         counts: Counter[str] = Counter()
-        found = deduplicate(mill.spark(), rows, eligible, ranks, minhash, config.dedup, counts)
+        found = deduplicate(mill.spark(), rows, eligible, ranks, dedup, counts)
         kinds = Counter(found["kind"].to_pylist())
         told = {**counts, **{f"{kind}_duplicates": n for kind, n in kinds.items()}}
         return by_shard(found, documents), {"counts": told}
 
-    key = {"config": config.model_dump(mode="json"), "ranks": ranks, "code": _CODE_VERSION}
+    key = {"config": config.model_dump(mode="json"), "ranks": ranks, "code": _DUPLICATES_CODE_VERSION}
     version = build_table(mill.root, DUPLICATES, key, make, inputs)
     return Built((version,), DUPLICATES, (_survivors_stay(version),))
 
@@ -108,6 +115,30 @@ def by_shard(duplicates: pa.Table, documents: DatasetVersion) -> dict[str, pa.Ta
         place = pc.index_in(ids, value_set=duplicates["doc_id"].combine_chunks())
         tables[shard] = duplicates.take(pc.unique(place.drop_null()))
     return tables
+
+
+def by_source(config: DedupConfig, roles: Mapping[str, str], known: Sequence[str]) -> DedupConfig:
+    """`config` with each role in `within` and `across` replaced by the sources that have it.
+
+    `roles` holds the role of each source. The sources of one role in `within` are one collection: they also
+    lose documents to each other. A role of `known` that no source has stands for none, so that one config
+    serves several corpora; a rule that is left without sources on one side says nothing.
+    """
+
+    def sources(names: Sequence[str]) -> list[str]:
+        found: list[str] = []
+        for name in names:
+            of_role = sorted(source for source, role in roles.items() if role == name)
+            found += of_role or ([] if name in known else [name])
+        return found
+
+    within = None if config.within is None else sources(config.within)
+    across = None
+    if config.across is not None:
+        sides = [(sources(rule.keep), sources(rule.remove)) for rule in config.across]
+        sides += [(sources([name]), sources([name])) for name in config.within or []]
+        across = [Removal(keep=keep, remove=remove) for keep, remove in sides if keep and remove]
+    return config.model_copy(update={"within": within, "across": across})
 
 
 def _ranks(roles: dict[str, str], order: list[str]) -> dict[str, int]:

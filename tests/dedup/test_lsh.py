@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dedup.bands import hit_probability
 from dedup.lsh import (
     NO_KEY,
     BucketPairs,
@@ -13,9 +14,9 @@ from dedup.lsh import (
     candidate_pairs,
     content_order,
     exact_keys,
-    hit_probability,
     locations,
     row_of,
+    scoped_keys,
     shard_of,
 )
 from dedup.minhash import MinHashConfig, signature_matrix, signatures
@@ -26,14 +27,6 @@ CONFIG = MinHashConfig()
 
 def random_signatures(n: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 2**32, (n, 112), dtype=np.uint32)
-
-
-@pytest.mark.parametrize(
-    ("jaccard", "expected"),
-    [(0.0, 0.0), (0.5, 0.0533), (0.7, 0.5646), (0.75, 0.7715), (0.8, 0.9235), (0.9, 0.9996), (1.0, 1.0)],
-)
-def test_hit_probability_of_14_bands_of_8(jaccard: float, expected: float) -> None:
-    assert hit_probability(jaccard, 14, 8) == pytest.approx(expected, abs=2e-4)
 
 
 @pytest.mark.parametrize("jaccard", [0.6, 0.75, 0.85])
@@ -100,6 +93,14 @@ def test_exact_keys_meet_where_hashes_do() -> None:
     hashes = digest128(pa.array(["a", "b", "a"]))
     first, second, third = exact_keys(hashes).tolist()
     assert (first == third, first == second) == (True, False)
+
+
+def test_scoped_keys_meet_within_one_value_alone() -> None:
+    keys = np.array([[5, 9], [5, NO_KEY], [5, 9]], dtype=np.int64)
+    first, second, third = scoped_keys(keys, pa.array(["en", "en", "zh"])).tolist()
+    assert (first[0] == second[0], second[1]) == (True, NO_KEY)
+    assert not set(first) & set(third)
+    assert NO_KEY not in (*first, *third)
 
 
 @given(st.integers(0, 2**31 - 1), st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=4))

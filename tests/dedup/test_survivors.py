@@ -4,13 +4,18 @@ import pytest
 from pydantic import ValidationError
 
 from dedup import survivors
-from dedup.config import DedupConfig
+from dedup.config import DedupConfig, Preference, Removal
 from dedup.minhash import MinHashConfig, shingles, signature_matrix, signatures
-from dedup.survivors import Links, Members, choose_survivors, policy_order
+from dedup.removal import rights
+from dedup.survivors import Links, Members, Verdicts, choose_survivors, policy_order
 from dedup.verify import set_jaccard, shingle_sets
 
 CONFIG = DedupConfig()
 UNIGRAMS = MinHashConfig(ngram=1)
+
+
+FIGURES = ("source_rank", "quality_score", "n_words", "fetched_at")
+ANYTHING = rights(["a", "b"], CONFIG)
 
 
 def members(texts: list[str], **columns) -> Members:
@@ -18,20 +23,33 @@ def members(texts: list[str], **columns) -> Members:
     codes = {text: code for code, text in enumerate(dict.fromkeys(texts))}
     given = {
         "component": [0] * n,
-        "source_rank": [0] * n,
-        "quality": [0.5] * n,
-        "length": [len(text.split()) for text in texts],
+        "source": [0] * n,
+        "n_words": [len(text.split()) for text in texts],
         "doc_id": [f"{i:032x}" for i in range(n)],
         **columns,
     }
     return Members(
         component=np.array(given["component"], dtype=np.int64),
-        source_rank=np.array(given["source_rank"], dtype=np.int64),
-        quality=np.array(given["quality"], dtype=np.float64),
-        length=np.array(given["length"], dtype=np.int64),
+        source=np.array(given["source"], dtype=np.int64),
+        figures={name: np.array(given.get(name, [0] * n), dtype=np.float64) for name in FIGURES},
         doc_id=pa.array(given["doc_id"]),
         exact_codes=np.array([codes[text] for text in texts], dtype=np.int64),
         signatures=signature_matrix(signatures(pa.array(texts), UNIGRAMS)),
+    )
+
+
+def choose(group: Members, edges: Links, measure=None, allowed=ANYTHING, config=CONFIG) -> Verdicts:
+    return choose_survivors(group, edges, measure or measure_nothing, allowed, config)
+
+
+def taken(group: Members, rows: np.ndarray) -> Members:
+    return Members(
+        component=group.component[rows],
+        source=group.source[rows],
+        figures={name: figure[rows] for name, figure in group.figures.items()},
+        doc_id=group.doc_id.take(pa.array(rows)),
+        exact_codes=group.exact_codes[rows],
+        signatures=group.signatures[rows],
     )
 
 
@@ -51,66 +69,78 @@ def words(first: int, last: int) -> str:
 FAR = [words(0, 50), words(100, 150), words(200, 250)]
 
 
+NEWEST, OLDEST = (Preference(by="fetched_at", keep=end) for end in ("highest", "lowest"))
+LENGTH, QUALITY = Preference(by="n_words"), Preference(by="quality_score")
+
+
 @pytest.mark.parametrize(
     ("columns", "order", "best"),
     [
         pytest.param({"source_rank": [2, 0, 1]}, None, 1, id="low source rank first"),
-        pytest.param({"quality": [0.1, 0.2, 0.9]}, None, 2, id="then high quality"),
-        pytest.param({"quality": [np.nan, 0.0, np.nan]}, None, 1, id="an unknown quality is the worst"),
-        pytest.param({"length": [3, 9, 5]}, None, 1, id="then length"),
+        pytest.param({"quality_score": [0.1, 0.2, 0.9]}, None, 2, id="then high quality"),
+        pytest.param({"quality_score": [np.nan, 0.0, np.nan]}, None, 1, id="an unknown quality is the worst"),
+        pytest.param({"n_words": [3, 9, 5]}, None, 1, id="then length"),
         pytest.param({"doc_id": ["b" * 32, "c" * 32, "a" * 32]}, None, 2, id="then the smaller id"),
         pytest.param(
-            {"source_rank": [0, 1, 1], "quality": [0.1, 0.9, 0.9]}, None, 0, id="source outweighs quality"
+            {"source_rank": [0, 1, 1], "quality_score": [0.1, 0.9, 0.9]},
+            None,
+            0,
+            id="source outweighs quality",
         ),
         pytest.param(
-            {"source_rank": [0, 1, 1], "quality": [0.1, 0.2, 0.9]},
-            ["quality"],
+            {"source_rank": [0, 1, 1], "quality_score": [0.1, 0.2, 0.9]},
+            [QUALITY],
             2,
             id="only what the policy names",
         ),
         pytest.param(
-            {"quality": [0.1, 0.9, 0.2], "length": [9, 1, 1]}, ["length", "quality"], 0, id="another order"
+            {"quality_score": [0.1, 0.9, 0.2], "n_words": [9, 1, 1]}, [LENGTH, QUALITY], 0, id="another order"
         ),
+        pytest.param({"fetched_at": [5, 7, 6], "n_words": [9, 1, 1]}, [NEWEST], 1, id="newest"),
+        pytest.param({"fetched_at": [5, 7, 4], "n_words": [9, 1, 1]}, [OLDEST], 2, id="oldest"),
+        pytest.param({"fetched_at": [np.nan, 7, 6]}, [OLDEST], 2, id="no time is never the oldest"),
+        pytest.param({"n_words": [1, 2, 3]}, [], 0, id="no criterion leaves the id"),
+        pytest.param({"n_words": [7, 3, 5]}, [Preference(by="n_words", keep="lowest")], 1, id="the shortest"),
     ],
 )
 def test_the_best_document_by_policy(columns, order, best: int) -> None:
     config = CONFIG if order is None else DedupConfig(survivor_order=order)
-    assert policy_order(members(FAR, **columns), config)[0] == best
+    assert policy_order(members(FAR, **columns), ANYTHING, config)[0] == best
 
 
 def test_a_criterion_named_twice_is_refused() -> None:
-    with pytest.raises(ValidationError, match="twice"):
-        DedupConfig(survivor_order=["quality", "quality"])
+    with pytest.raises(ValidationError, match="n_words twice"):
+        DedupConfig(survivor_order=[LENGTH, Preference(by="n_words", keep="lowest")])
 
 
 def test_a_chain_is_broken_where_similarity_ends() -> None:
-    chain = members(FAR, quality=[0.9, 0.5, 0.4])
-    verdicts = choose_survivors(chain, links((0, 1, 0.8), (1, 2, 0.9)), measure_nothing, CONFIG)
+    chain = members(FAR, quality_score=[0.9, 0.5, 0.4])
+    verdicts = choose(chain, links((0, 1, 0.8), (1, 2, 0.9)))
     assert verdicts.survivor.tolist() == [0, 0, 2]
     assert verdicts.jaccard.tolist() == [1.0, 0.8, 1.0]
     assert verdicts.cluster_size.tolist() == [2, 2, 1]
 
 
 def test_without_chain_break_a_component_has_one_survivor() -> None:
-    chain = members(FAR, quality=[0.9, 0.5, 0.4])
+    chain = members(FAR, quality_score=[0.9, 0.5, 0.4])
     edges = links((0, 1, 0.8), (1, 2, 0.9))
-    verdicts = choose_survivors(chain, edges, measure_nothing, DedupConfig(chain_break=False))
+    verdicts = choose(chain, edges, config=DedupConfig(chain_break=False))
     assert verdicts.survivor.tolist() == [0, 0, 0]
     assert verdicts.cluster_size.tolist() == [3, 3, 3]
 
 
 def test_copies_follow_the_best_of_them() -> None:
     texts = [FAR[0], FAR[1], FAR[1], FAR[1]]
-    group = members(texts, quality=[0.9, 0.1, 0.3, 0.2])
-    verdicts = choose_survivors(group, links((0, 1, 0.8), (1, 2, 1.0), (2, 3, 1.0)), measure_nothing, CONFIG)
+    group = members(texts, quality_score=[0.9, 0.1, 0.3, 0.2])
+    verdicts = choose(group, links((0, 1, 0.8), (1, 2, 1.0), (2, 3, 1.0)))
     assert verdicts.survivor.tolist() == [0, 0, 0, 0]
     assert verdicts.exact.tolist() == [True, False, False, False]
     assert verdicts.jaccard.tolist() == [1.0, 0.8, 0.8, 0.8]
 
 
 def test_copies_of_a_survivor_are_exact_duplicates_of_the_best_copy() -> None:
-    group = members([FAR[0]] * 3, quality=[0.1, 0.9, 0.2])
-    verdicts = choose_survivors(group, links((0, 1, 1.0), (1, 2, 1.0)), measure_nothing, CONFIG)
+    group = members([FAR[0]] * 3, quality_score=[0.1, 0.9, 0.2])
+    verdicts = choose(group, links((0, 1, 1.0), (1, 2, 1.0)))
     assert verdicts.survivor.tolist() == [1, 1, 1]
     assert verdicts.exact.all()
     assert (verdicts.jaccard == 1).all()
@@ -118,8 +148,8 @@ def test_copies_of_a_survivor_are_exact_duplicates_of_the_best_copy() -> None:
 
 def test_components_do_not_mix() -> None:
     texts = [words(0, 100), words(1, 101), words(0, 101), words(1, 102)]
-    group = members(texts, component=[0, 0, 2, 2], quality=[0.1, 0.2, 0.3, 0.4])
-    verdicts = choose_survivors(group, links((0, 1, 0.98), (2, 3, 0.98)), measure_nothing, CONFIG)
+    group = members(texts, component=[0, 0, 2, 2], quality_score=[0.1, 0.2, 0.3, 0.4])
+    verdicts = choose(group, links((0, 1, 0.98), (2, 3, 0.98)))
     assert verdicts.survivor.tolist() == [1, 1, 3, 3]
 
 
@@ -132,28 +162,28 @@ def test_components_do_not_mix() -> None:
 )
 def test_a_proposal_by_estimate_is_measured(found: float, expected: list[int]) -> None:
     # Rows 0 and 2 have an estimate between the threshold and the clear; the candidate search linked neither.
-    group = members([words(0, 100), words(8, 108), words(12, 110)], quality=[0.9, 0.5, 0.4])
+    group = members([words(0, 100), words(8, 108), words(12, 110)], quality_score=[0.9, 0.5, 0.4])
     asked: list[tuple[int, int]] = []
 
     def measure(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         asked.extend(zip(left.tolist(), right.tolist(), strict=True))
         return np.full(len(left), found)
 
-    verdicts = choose_survivors(group, links((0, 1, 0.85), (1, 2, 0.9)), measure, CONFIG)
+    verdicts = choose(group, links((0, 1, 0.85), (1, 2, 0.9)), measure)
     assert asked == [(2, 0)]
     assert verdicts.survivor.tolist() == expected
 
 
 def test_what_stays_unmeasured_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survivors, "MEASURE_PASSES", 0)
-    group = members([words(0, 100), words(8, 108), words(12, 110)], quality=[0.9, 0.5, 0.4])
-    verdicts = choose_survivors(group, links((0, 1, 0.85), (1, 2, 0.9)), measure_nothing, CONFIG)
+    group = members([words(0, 100), words(8, 108), words(12, 110)], quality_score=[0.9, 0.5, 0.4])
+    verdicts = choose(group, links((0, 1, 0.85), (1, 2, 0.9)))
     assert verdicts.survivor.tolist() == [0, 0, 2]
 
 
 def test_no_members_give_no_verdicts() -> None:
-    empty = Members(*(column[:0] for column in members(FAR)))
-    assert len(choose_survivors(empty, links(), measure_nothing, CONFIG).survivor) == 0
+    empty = taken(members(FAR), np.empty(0, dtype=np.int64))
+    assert len(choose(empty, links()).survivor) == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -161,27 +191,69 @@ def test_verdicts_are_those_of_brute_force_and_do_not_see_the_order_of_rows(seed
     rng = np.random.default_rng(seed)
     sets = [rng.choice(25, rng.integers(10, 25), replace=False) for _ in range(60)]
     texts = [" ".join(map(str, np.sort(chosen))) for chosen in sets]
-    group = members(texts, quality=rng.random(60), source_rank=rng.integers(0, 3, 60))
+    group = members(texts, quality_score=rng.random(60), source_rank=rng.integers(0, 3, 60))
     grams = shingle_sets(shingles(pa.array(texts), UNIGRAMS))
     left, right = (side.astype(np.int64) for side in np.triu_indices(60, 1))
     jaccard = set_jaccard(grams, left, right)
-    verdicts = choose_survivors(group, Links(left, right, jaccard), measure_nothing, CONFIG)
+    verdicts = choose(group, Links(left, right, jaccard))
 
     similarity = np.eye(60)
     similarity[left, right] = similarity[right, left] = jaccard
     expected = np.full(60, -1)
-    for best in policy_order(group, CONFIG):
+    for best in policy_order(group, ANYTHING, CONFIG):
         if expected[best] < 0:
             expected[(similarity[best] >= CONFIG.threshold) & (expected < 0)] = best
     assert verdicts.survivor.tolist() == expected.tolist()
 
     shuffle = rng.permutation(60)
     place = np.argsort(shuffle)
-    moved = Members(
-        *(column.take(pa.array(shuffle)) if i == 4 else column[shuffle] for i, column in enumerate(group))
-    )
-    again = choose_survivors(moved, Links(place[right], place[left], jaccard), measure_nothing, CONFIG)
+    moved = taken(group, shuffle)
+    again = choose(moved, Links(place[right], place[left], jaccard))
     assert shuffle[again.survivor][place].tolist() == expected.tolist()
+
+
+A, B = 0, 1
+KEEP_A = [Removal(keep=["a"], remove=["b"])]
+
+
+@pytest.mark.parametrize("chain_break", [True, False])
+@pytest.mark.parametrize(
+    ("sources", "rules", "survivor"),
+    [
+        pytest.param([B, B, A], {}, [0, 0, 0], id="by default everything meets and policy alone decides"),
+        pytest.param([B, B, A], {"across": []}, [0, 0, 2], id="only within sources"),
+        pytest.param([B, B, A], {"across": KEEP_A}, [2, 2, 2], id="a is not touched and comes first"),
+        pytest.param([A, A, B], {"across": KEEP_A}, [0, 0, 0], id="a within itself too"),
+        pytest.param([A, A, B], {"within": [], "across": KEEP_A}, [0, 1, 0], id="a stays whole"),
+        pytest.param([B, B, A], {"within": [], "across": []}, [0, 1, 2], id="nobody meets"),
+        pytest.param([B, B, A], {"within": ["a"], "across": []}, [0, 1, 2], id="within a alone"),
+        pytest.param([B, A, B], {"within": []}, [0, 0, 2], id="across alone, both ways"),
+    ],
+)
+@pytest.mark.parametrize("copies", [True, False], ids=["copies", "similar"])
+def test_who_may_be_removed_for_whom(sources, rules, survivor, chain_break: bool, copies: bool) -> None:
+    config = DedupConfig(chain_break=chain_break, **rules)
+    texts = [words(0, 100)] * 3 if copies else [words(i, 100 + i) for i in range(3)]
+    group = members(texts, source=sources, quality_score=[0.9, 0.8, 0.7])
+    edges = links((0, 1, 0.99), (0, 2, 0.99), (1, 2, 0.99))
+    verdicts = choose(group, edges, allowed=rights(["a", "b"], config), config=config)
+    assert verdicts.survivor.tolist() == survivor
+
+
+def test_a_right_runs_on_only_over_documents_that_stay() -> None:
+    # a removes from b and b from c; what b loses cannot remove, and a has no right over c.
+    config = DedupConfig(across=[Removal(keep=["a"], remove=["b"]), Removal(keep=["b"], remove=["c"])])
+    for chain_break in (True, False):
+        asked = config.model_copy(update={"chain_break": chain_break})
+        group = members([words(i, 100 + i) for i in range(3)], source=[2, 1, 0])
+        edges = links((0, 1, 0.99), (0, 2, 0.99), (1, 2, 0.99))
+        verdicts = choose(group, edges, allowed=rights(["a", "b", "c"], asked), config=asked)
+        assert verdicts.survivor.tolist() == [0, 2, 2]
+
+
+def test_copies_in_two_components_do_not_meet() -> None:
+    group = members([words(0, 50)] * 4, component=[0, 0, 2, 2])
+    assert choose(group, links((0, 1, 1.0), (2, 3, 1.0))).survivor.tolist() == [0, 0, 2, 2]
 
 
 def test_a_component_of_many_survivors_is_scanned_a_bounded_number_of_times() -> None:
@@ -190,9 +262,9 @@ def test_a_component_of_many_survivors_is_scanned_a_bounded_number_of_times() ->
     # The last two are alike, and only a verified link can say so: by then all scans are spent.
     texts.append(words(1000 * n, 1000 * n + 100))
     texts.append(words(1000 * n + 1, 1000 * n + 101))
-    group = members(texts, quality=np.linspace(1, 0, len(texts)))
+    group = members(texts, quality_score=np.linspace(1, 0, len(texts)))
     hub = [(0, i, 0.1) for i in range(1, n)]
-    alone = choose_survivors(group, links(*hub), measure_nothing, CONFIG)
-    linked = choose_survivors(group, links(*hub, (n, n + 1, 0.98)), measure_nothing, CONFIG)
+    alone = choose(group, links(*hub))
+    linked = choose(group, links(*hub, (n, n + 1, 0.98)))
     assert alone.survivor.tolist() == list(range(len(texts)))
     assert linked.survivor.tolist()[-2:] == [n, n]

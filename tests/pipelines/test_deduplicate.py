@@ -4,78 +4,26 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from dedup.config import DedupConfig
-from dedup.minhash import MinHashConfig
 from pipelines.deduplicate import deduplicate, duplicates_in_memory
-from pipelines.document_rows import AlignmentError, RowsInMemory, StoredRows
+from pipelines.document_rows import AlignmentError
 from pipelines.runner import StageError
-from pipelines.schemas import DOCUMENTS, DUPLICATES, SIGNALS, SKETCHES
-from pipelines.sketch import sketch
-from text.hashing import digest128, uniform
+from pipelines.schemas import DUPLICATES
+from tests.pipelines.dedup_corpus import (
+    MINHASH,
+    RANKS,
+    UNIGRAMS,
+    clustered_texts,
+    corpus,
+    everything,
+    sharded,
+    stored,
+    words,
+)
 
-RANKS = {"books": 0, "crawl": 1}
 CONFIG = DedupConfig()
-# One row a band: every similar pair becomes a candidate, so that brute force is an exact oracle.
-UNIGRAMS = MinHashConfig(ngram=1, rows=1)
-TABLES = ("documents", "signals", "sketches")
-
-
-def everything(shard: str, documents: pa.Table) -> np.ndarray:
-    return np.ones(len(documents), dtype=bool)
-
-
-def corpus(texts: list[str], minhash: MinHashConfig, sources: list[str] | None = None) -> dict[str, pa.Table]:
-    """The three row-aligned tables; ids, qualities and sources come from the text's number."""
-    n = len(texts)
-    ids = digest128(pa.array([f"{i}" for i in range(n)]))
-    sources = sources or [("crawl", "books")[i % 7 == 0] for i in range(n)]
-    blank = [""] * n
-    columns: dict[str, Any] = dict.fromkeys(DOCUMENTS.schema.names, blank)
-    columns |= {
-        "doc_id": ids,
-        "source": sources,
-        "text": texts,
-        "fetched_at": pa.nulls(n, DOCUMENTS.schema.field("fetched_at").type),
-    }
-    columns |= {"n_bytes": [len(t.encode()) for t in texts], "n_words": [len(t.split()) for t in texts]}
-    documents = pa.table([columns[name] for name in DOCUMENTS.schema.names], schema=DOCUMENTS.schema)
-    quality = np.round(uniform(ids, 0, "quality"), 1)
-    signals = pa.table([ids, ["en"] * n, np.ones(n, np.float32), quality], schema=SIGNALS.schema)
-    sketches = SKETCHES.conform(sketch(documents, minhash), "sketches")
-    return {"documents": documents, "signals": signals, "sketches": sketches}
-
-
-def sharded(tables: dict[str, pa.Table], shards: int, seed: int | None = None) -> RowsInMemory:
-    """The rows of `tables`, shuffled if there is a seed, dealt to shards of unequal size."""
-    n = len(tables["documents"])
-    rows = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
-    cuts = np.sort(np.random.default_rng(shards).integers(0, n + 1, shards - 1))
-    parts = [pa.array(part) for part in np.split(rows, cuts)]
-    dealt = {name: [table.take(part) for part in parts] for name, table in tables.items()}
-    return RowsInMemory(dealt, tuple(f"shard-{i:05d}" for i in range(shards)))
-
-
-def words(first: int, last: int) -> str:
-    return " ".join(f"w{i}" for i in range(first, last))
-
-
-def clustered_texts(seed: int, n: int = 80) -> list[str]:
-    """Texts in families of one template with edits, copies with other white space, a few without words."""
-    rng = np.random.default_rng(seed)
-    texts = []
-    for number in range(n):
-        if number % 11 == 5:
-            texts.append(texts[rng.integers(len(texts))] + "\n")
-        elif number % 13 == 6:
-            texts.append(("", " ", "?!")[number % 3])
-        else:
-            family = rng.integers(10) * 1000
-            dropped = rng.choice(120, rng.integers(0, 30), replace=False)
-            texts.append(" ".join(f"w{family + i}" for i in range(120) if i not in set(dropped.tolist())))
-    return texts
 
 
 def word_jaccard(left: str, right: str) -> float:
@@ -110,7 +58,7 @@ def brute_force(tables: dict[str, pa.Table], threshold: float) -> dict[str, str]
 @pytest.mark.parametrize("seed", range(4))
 def test_duplicates_are_those_of_brute_force(seed: int) -> None:
     tables = corpus(clustered_texts(seed), UNIGRAMS)
-    found = duplicates_in_memory(sharded(tables, 1), everything, RANKS, UNIGRAMS, CONFIG)
+    found = duplicates_in_memory(sharded(tables, 1, minhash=UNIGRAMS), everything, RANKS, CONFIG)
     pairs = dict(zip(found["doc_id"].to_pylist(), found["survivor_id"].to_pylist(), strict=True))
     assert pairs == brute_force(tables, CONFIG.threshold)
     assert len(pairs) > 20
@@ -118,7 +66,7 @@ def test_duplicates_are_those_of_brute_force(seed: int) -> None:
 
 def test_the_table_is_in_the_dataset_s_form_and_says_why() -> None:
     tables = corpus(clustered_texts(3), UNIGRAMS)
-    found = duplicates_in_memory(sharded(tables, 2), everything, RANKS, UNIGRAMS, CONFIG)
+    found = duplicates_in_memory(sharded(tables, 2, minhash=UNIGRAMS), everything, RANKS, CONFIG)
     texts = dict(
         zip(tables["documents"]["doc_id"].to_pylist(), tables["documents"]["text"].to_pylist(), strict=True)
     )
@@ -141,9 +89,9 @@ def test_neither_order_nor_sharding_changes_the_duplicates(shards: int, chain_br
     config = DedupConfig(chain_break=chain_break, max_pairs_bucket=4)
     tables = corpus(clustered_texts(9, 150), UNIGRAMS)
     counts: list[Counter[str]] = [Counter(), Counter()]
-    first = duplicates_in_memory(sharded(tables, 1), everything, RANKS, UNIGRAMS, config, counts[0])
-    dealt = sharded(tables, shards, seed=shards)
-    again = duplicates_in_memory(dealt, everything, RANKS, UNIGRAMS, config, counts[1])
+    first = duplicates_in_memory(sharded(tables, 1, minhash=UNIGRAMS), everything, RANKS, config, counts[0])
+    dealt = sharded(tables, shards, seed=shards, minhash=UNIGRAMS)
+    again = duplicates_in_memory(dealt, everything, RANKS, config, counts[1])
     assert again.equals(first)
     assert counts[1] == counts[0]
     assert len(first) > 20
@@ -161,80 +109,66 @@ def test_neither_order_nor_sharding_changes_the_duplicates(shards: int, chain_br
     ],
 )
 def test_pairs(texts: list[str], duplicates: int) -> None:
-    tables = corpus(texts, MinHashConfig())
-    assert (
-        len(duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG))
-        == duplicates
-    )
+    tables = corpus(texts, MINHASH)
+    assert len(duplicates_in_memory(sharded(tables, 1), everything, RANKS, CONFIG)) == duplicates
 
 
 def test_a_document_that_is_not_eligible_removes_nothing_and_is_not_removed() -> None:
     texts = [words(0, 200), words(0, 200) + " x", words(0, 200) + " y", words(0, 200) + " z"]
-    tables = corpus(texts, MinHashConfig(), sources=["books", "crawl", "crawl", "crawl"])
+    tables = corpus(texts, MINHASH, sources=["books", "crawl", "crawl", "crawl"])
 
     def crawl_alone(shard: str, documents: pa.Table) -> np.ndarray:
         assert "text" not in documents.column_names
         return np.array([source == "crawl" for source in documents["source"].to_pylist()], dtype=bool)
 
-    found = duplicates_in_memory(sharded(tables, 2), crawl_alone, RANKS, MinHashConfig(), CONFIG)
+    found = duplicates_in_memory(sharded(tables, 2), crawl_alone, RANKS, CONFIG)
     assert len(found) == 2
     assert {*found["source"].to_pylist(), *found["survivor_source"].to_pylist()} == {"crawl"}
 
 
 def test_curated_sources_outrank_the_crawl() -> None:
     texts = [words(0, 200) + f" x{i}" for i in range(4)]
-    tables = corpus(texts, MinHashConfig(), sources=["crawl", "crawl", "books", "crawl"])
-    found = duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG)
+    tables = corpus(texts, MINHASH, sources=["crawl", "crawl", "books", "crawl"])
+    found = duplicates_in_memory(sharded(tables, 1), everything, RANKS, CONFIG)
     assert found["survivor_source"].to_pylist() == ["books"] * 3
 
 
 def test_counts_say_how_much_was_compared() -> None:
-    tables = corpus([words(0, 100)] * 50, MinHashConfig())
+    tables = corpus([words(0, 100)] * 50, MINHASH)
     counts: Counter[str] = Counter()
-    duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG, counts)
+    duplicates_in_memory(sharded(tables, 1), everything, RANKS, CONFIG, counts)
     assert counts == {"candidate_pairs": 97, "measured_pairs": 97, "similar_pairs": 97, "hub_buckets": 15}
 
 
 def test_texts_without_words_are_not_even_compared() -> None:
-    tables = corpus(["?" * i for i in range(1, 40)], MinHashConfig())
+    tables = corpus(["?" * i for i in range(1, 40)], MINHASH)
     counts: Counter[str] = Counter()
-    duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG, counts)
+    duplicates_in_memory(sharded(tables, 1), everything, RANKS, CONFIG, counts)
     assert counts["candidate_pairs"] == 0
 
 
 @pytest.mark.parametrize("dataset", ["signals", "sketches"])
 def test_datasets_that_are_not_aligned_are_refused(dataset: str) -> None:
-    tables = corpus(["a b", "c d"], MinHashConfig())
+    tables = corpus(["a b", "c d"], MINHASH)
     tables[dataset] = tables[dataset].take(pa.array([1, 0]))
     with pytest.raises(AlignmentError, match=f"shard-00000: dataset '{dataset}'"):
-        duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG)
+        duplicates_in_memory(sharded(tables, 1), everything, RANKS, CONFIG)
 
 
 def test_a_source_without_a_rank_is_named() -> None:
-    tables = corpus(["a b", "a b"], MinHashConfig(), sources=["crawl", "novels"])
+    tables = corpus(["a b", "a b"], MINHASH, sources=["crawl", "novels"])
     with pytest.raises(ValueError, match="source 'novels' has no rank"):
-        duplicates_in_memory(sharded(tables, 1), everything, RANKS, MinHashConfig(), CONFIG)
+        duplicates_in_memory(sharded(tables, 1), everything, RANKS, CONFIG)
 
 
 def test_a_selection_of_another_shape_is_refused() -> None:
-    tables = corpus(["a b", "c d"], MinHashConfig())
+    tables = corpus(["a b", "c d"], MINHASH)
     with pytest.raises(ValueError, match="shard-00000: the selection gave int64"):
-        duplicates_in_memory(
-            sharded(tables, 1), lambda s, d: np.array([0, 1]), RANKS, MinHashConfig(), CONFIG
-        )
-
-
-def stored(rows: RowsInMemory, root: Path) -> StoredRows:
-    """The same rows as version folders, in row groups of 16."""
-    for name in TABLES:
-        (root / name).mkdir(parents=True)
-        for shard, table in zip(rows.shards, rows.tables[name], strict=True):
-            pq.write_table(table, root / name / f"{shard}.parquet", row_group_size=16)
-    return StoredRows(*(str(root / name) for name in TABLES), shards=rows.shards)
+        duplicates_in_memory(sharded(tables, 1), lambda s, d: np.array([0, 1]), RANKS, CONFIG)
 
 
 def test_stored_rows_are_taken_from_the_row_groups_that_hold_them(tmp_path: Path) -> None:
-    tables = corpus(clustered_texts(1), MinHashConfig())
+    tables = corpus(clustered_texts(1), MINHASH)
     rows = stored(sharded(tables, 1), tmp_path)
     wanted = np.array([0, 15, 16, 40, 79], dtype=np.int64)
     for name, column in (("documents", "text"), ("sketches", "signature")):
@@ -243,27 +177,39 @@ def test_stored_rows_are_taken_from_the_row_groups_that_hold_them(tmp_path: Path
 
 
 def test_a_row_past_the_shard_s_end_is_refused(tmp_path: Path) -> None:
-    rows = stored(sharded(corpus(["a b"], MinHashConfig()), 1), tmp_path)
+    rows = stored(sharded(corpus(["a b"], MINHASH), 1), tmp_path)
     with pytest.raises(AlignmentError, match="1 rows, expected at least 6"):
         rows.take("documents", 0, ["text"], np.array([5], dtype=np.int64))
 
 
-@pytest.mark.parametrize("shards", [1, 5])
-def test_spark_finds_what_memory_finds(spark: Any, tmp_path: Path, shards: int) -> None:
-    config = DedupConfig(max_pairs_bucket=4)
-    tables = corpus(clustered_texts(9, 150), MinHashConfig())
+@pytest.mark.parametrize(
+    ("shards", "options"),
+    [
+        pytest.param(1, {}, id="one shard"),
+        pytest.param(5, {}, id="five shards"),
+        pytest.param(5, {"spark_components_above_edges": 0}, id="components by the workers"),
+        pytest.param(
+            3, {"spark_components_above_edges": 0, "chain_break": False}, id="workers, whole components"
+        ),
+    ],
+)
+def test_spark_finds_what_memory_finds(
+    spark: Any, tmp_path: Path, shards: int, options: dict[str, Any]
+) -> None:
+    config = DedupConfig(max_pairs_bucket=4, **options)
+    tables = corpus(clustered_texts(9, 150), MINHASH)
     rows = sharded(tables, shards, seed=shards)
     here: Counter[str] = Counter()
     there: Counter[str] = Counter()
-    expected = duplicates_in_memory(rows, everything, RANKS, MinHashConfig(), config, here)
-    found = deduplicate(spark, stored(rows, tmp_path), everything, RANKS, MinHashConfig(), config, there)
+    expected = duplicates_in_memory(rows, everything, RANKS, config, here)
+    found = deduplicate(spark, stored(rows, tmp_path), everything, RANKS, config, there)
     assert found.equals(expected)
     assert there == here
     assert min(here.values()) > 0
 
 
 def test_an_error_in_a_worker_names_the_shard(spark: Any, tmp_path: Path) -> None:
-    tables = corpus(["a b", "c d"], MinHashConfig())
+    tables = corpus(["a b", "c d"], MINHASH)
     rows = stored(sharded(tables, 1), tmp_path)
     with pytest.raises(StageError, match=r"shard-00000.*the selection gave"):
-        deduplicate(spark, rows, lambda s, d: np.array([1.0]), RANKS, MinHashConfig(), CONFIG)
+        deduplicate(spark, rows, lambda s, d: np.array([1.0]), RANKS, CONFIG)

@@ -10,8 +10,8 @@ from dedup.lsh import band_keys
 from dedup.minhash import MinHashConfig, signature_matrix, signatures
 from pipelines.dataset import read_shard
 from pipelines.runner import StageError, Task, run_locally
-from pipelines.schemas import DOCUMENTS, SKETCHES
-from pipelines.sketch import SketchStage
+from pipelines.schemas import DOCUMENTS, SchemaError
+from pipelines.sketch import SketchStage, schema_of
 
 TEXTS = ["one two three four five six", "one  two", "", "一二三四五六", "one two three four five six seven"]
 
@@ -36,7 +36,7 @@ def test_a_shard_of_sketches_says_of_every_document_what_the_pure_functions_say(
 ) -> None:
     stage = SketchStage(documents=str(documents), config=MinHashConfig())
     counts = run_locally(stage, [Task("shard-00000", {})], str(tmp_path / "out"))
-    table = read_shard(str(tmp_path / "out" / "sketches"), "shard-00000", SKETCHES)
+    table = read_shard(str(tmp_path / "out" / "sketches"), "shard-00000", schema_of(MinHashConfig()))
     texts = pa.array(TEXTS)
     matrix = signature_matrix(signatures(texts, MinHashConfig()))
     assert counts == {"records": len(TEXTS)}
@@ -53,10 +53,18 @@ def test_the_seed_is_part_of_the_fingerprint() -> None:
     assert first != second
 
 
-@pytest.mark.parametrize("change", [{"num_perm": 128}, {"bands": 7}], ids=str)
-def test_a_config_that_the_dataset_cannot_hold_is_refused(change: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="minhash: num_perm"):
-        SketchStage("documents", MinHashConfig(**change))
+@pytest.mark.parametrize("config", [{"num_perm": 10, "bands": 10, "rows": 1}, {"bands": 7}], ids=str)
+def test_the_dataset_is_as_wide_as_the_config_says(
+    documents: Path, tmp_path: Path, config: dict[str, int]
+) -> None:
+    minhash = MinHashConfig(**config)
+    run_locally(SketchStage(str(documents), minhash), [Task("shard-00000", {})], str(tmp_path / "out"))
+    folder = str(tmp_path / "out" / "sketches")
+    table = read_shard(folder, "shard-00000", schema_of(minhash))
+    assert table.schema.field("signature").type.list_size == minhash.num_perm
+    assert table.schema.field("band_keys").type.list_size == minhash.bands
+    with pytest.raises(SchemaError, match="column 'signature'"):
+        read_shard(folder, "shard-00000", schema_of(MinHashConfig(num_perm=128, bands=13)))
 
 
 def test_a_missing_shard_is_an_error_that_names_it(documents: Path, tmp_path: Path) -> None:
