@@ -35,7 +35,8 @@ _ANSWER = struct.Struct("<???H")  # cut, too deep, no main content; bytes of the
 class CrawlDocumentsStage(Stage):
     """Reads the parts that a task names and writes one document for each page that has text.
 
-    A document whose id was met before in the shard is dropped and counted. Damage and pages that could not
+    A page that was captured twice gives two documents with one id; `pipelines.repeated` finds them over all shards,
+    so that the result does not depend on which shard they fell into. Damage and pages that could not
     be extracted become dead letters named file@offset; of a page that its file cuts short, the text before
     the cut is kept as well.
     """
@@ -89,15 +90,10 @@ class CrawlDocumentsStage(Stage):
         )
 
     def _wanted(self, task: Task, out: ShardOutput) -> Iterator[tuple[tuple[str, dict[str, Any]], bytes]]:
-        """((place, columns known before extraction), request) for each page of the task that is new."""
-        seen: set[str] = set()
+        """((place, columns known before extraction), request) for each page of the task."""
         for part in parts_of(task.payload):
             for page in self._pages(part, out):
                 row = self._row(page, part.url)
-                if row["doc_id"] in seen:
-                    out.count("repeated_id")
-                    continue
-                seen.add(row["doc_id"])
                 charset = (page.charset or "").encode("ascii", "ignore")[:64]
                 request = _REQUEST.pack(page.media_type in HTML_TYPES, len(charset)) + charset + page.payload
                 yield (f"{part.url}@{page.offset}", row), request
