@@ -10,6 +10,7 @@ from pipelines.markdown import markdown_rows
 from pipelines.schemas import DatasetSchema
 
 EXAMPLE_CONTEXT = 2048
+EXAMPLE_PERMUTATIONS, EXAMPLE_BANDS = 112, 14
 _HEAD = """# Data contracts
 
 A dataset is a folder under the data root: `CURRENT.json` names the version folder that readers take, in it are the
@@ -37,7 +38,7 @@ def datasets() -> list[DatasetSchema]:
         schemas.SIGNALS,
         repeated.REPEATED,
         schemas.SELECTION,
-        schemas.SKETCHES,
+        schemas.sketches_schema(EXAMPLE_PERMUTATIONS, EXAMPLE_BANDS),
         schemas.DUPLICATES,
         schemas.SELECTED,
         schemas.CORPUS,
