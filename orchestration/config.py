@@ -52,7 +52,7 @@ def _kind(annotation: Any, where: str) -> Any:
     if annotation in _SCALARS:
         return _SCALARS[annotation]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return dg.Shape(dagster_schema(annotation))
+        return dg.Shape(dagster_schema(annotation))  # type: ignore[no-untyped-call]
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         name = "_".join(str(a) for a in arguments).replace(".", "_").replace("-", "_")
@@ -60,7 +60,7 @@ def _kind(annotation: Any, where: str) -> Any:
     if origin is list:
         return dg.Array(_kind(arguments[0], where))
     if origin is dict:
-        return dg.Map(str, _kind(arguments[1], where))
+        return dg.Map(str, _kind(arguments[1], where))  # type: ignore[no-untyped-call]
     if origin in (Union, types.UnionType) and type(None) in arguments:
         return dg.Noneable(_kind(next(a for a in arguments if a is not type(None)), where))
     raise TypeError(f"{where}: a config field of type {annotation} has no counterpart in a run config")

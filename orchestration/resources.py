@@ -1,7 +1,7 @@
 """The one resource of the assets: data root, lazy Spark session, and a check of the whole run config up front."""
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
@@ -40,7 +40,8 @@ def op_config(context: dg.AssetExecutionContext, model: type[M]) -> M:
 def mill_resource(context: dg.InitResourceContext) -> Iterator[Mill]:
     """A Mill; every value of the run config is checked here, before any step has run."""
     config = core(MillConfig, context.resource_config, "resources.mill.config")
-    given = (context.run.run_config if context.run else {}).get("ops") or {}
+    run_config: dict[str, Any] = dict(context.run.run_config) if context.run else {}
+    given = run_config.get("ops") or {}
     for name, model in CONFIGS.items():
         core(model, (given.get(name) or {}).get("config") or {}, f"ops.{name}.config")
     session = LazySession(config.spark)

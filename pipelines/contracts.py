@@ -1,9 +1,10 @@
 """The datasets as a page for readers, written from the schemas alone.
 
-    python -m pipelines.contracts --write docs/data-contracts.md
+python -m pipelines.contracts --write docs/data-contracts.md
 """
 
 import sys
+from pathlib import Path
 
 from pipelines import decontaminate_stage, diversity, repeated, schemas
 from pipelines.markdown import markdown_rows
@@ -70,14 +71,12 @@ def main() -> int:
     if len(sys.argv) != 3 or sys.argv[1] not in ("--write", "--check"):
         sys.stderr.write("usage: python -m pipelines.contracts --write|--check PAGE\n")
         return 2
-    path = sys.argv[2]
+    path = Path(sys.argv[2])
     if sys.argv[1] == "--write":
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write(page())
+        path.write_text(page(), encoding="utf-8")
         return 0
-    with open(path, encoding="utf-8") as stream:
-        if stream.read() == page():
-            return 0
+    if path.read_text(encoding="utf-8") == page():
+        return 0
     sys.stderr.write(f"{path}: out of date; run 'make docs'\n")
     return 1
 

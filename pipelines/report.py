@@ -120,7 +120,8 @@ def summary(root: str) -> str:
         "The mixture, beside the weight and epochs of GPT-3's Table 2.2",
         text_table(mixture_rows(read_dataset(plan, MIXTURE_PLAN))),
         "",
-        f"{sequences['train']:,} training and {sequences['validation']:,} validation sequences of {context + 1} tokens.",
+        f"{sequences['train']:,} training and {sequences['validation']:,} validation sequences "
+        f"of {context + 1} tokens.",
     ]
     if documents.manifest["dead_letters"]:
         parts.append(

@@ -243,7 +243,8 @@ def run_stage(
     """Run a stage over its tasks on Spark, finishing what an earlier run left; complete versions by dataset name.
 
     `spark` is a session or a function that makes one: it is called only if there is work left to do.
-    More than `max_dead_share` dead letters among the counted records is a StageError. Publishing is the caller's, once the contracts hold.
+    More than `max_dead_share` dead letters among the counted records is a StageError. Publishing is the
+    caller's, once the contracts hold.
     `details` are kept in the manifest for later stages and readers.
     """
     _check_task_names(stage, tasks)

@@ -45,4 +45,6 @@ def _sources_digest() -> str:
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = str(cache_folder() / "kernels" / _sources_digest())
+    numba.config.CACHE_DIR = str(  # type: ignore[attr-defined]
+        cache_folder() / "kernels" / _sources_digest()
+    )

@@ -33,8 +33,8 @@ def page(title: str, text: str) -> bytes:
     """An HTML page with a menu around the text."""
     paragraphs = "".join(f"<p>{p}</p>" for p in text.split("\n\n"))
     menu = "<nav><ul><li><a href='/'>home</a></li><li><a href='/about'>about</a></li></ul></nav>"
-    html = f"<html><head><title>{title}</title></head><body>{menu}<main><h1>{title}</h1>{paragraphs}</main></body></html>"
-    return html.encode()
+    body = f"<body>{menu}<main><h1>{title}</h1>{paragraphs}</main></body>"
+    return f"<html><head><title>{title}</title></head>{body}</html>".encode()
 
 
 def write_warc(path: Path, pages: list[tuple[str, bytes]]) -> None:
@@ -42,7 +42,9 @@ def write_warc(path: Path, pages: list[tuple[str, bytes]]) -> None:
     with path.open("wb") as stream:
         writer = WARCWriter(stream, gzip=True)
         for url, html in pages:
-            head = StatusAndHeaders("200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
+            head = StatusAndHeaders(
+                "200 OK", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1"
+            )
             record = writer.create_warc_record(
                 url,
                 "response",
@@ -65,9 +67,13 @@ def build(folder: Path) -> dict[str, Any]:
             text = text + "\n\n" + questions[number // 15] + "\n\n" + prose(random, 150)
         pages.append((f"http://site{number % 9}.example/{number}", page(f"Page {number}", text)))
     again = [(url + "?print=1", html) for url, html in pages[:10]]
-    edited = [(url + "?v=2", html.replace(b"</main>", b"<p>Edited today.</p></main>")) for url, html in pages[10:20]]
+    edited = [
+        (url + "?v=2", html.replace(b"</main>", b"<p>Edited today.</p></main>")) for url, html in pages[10:20]
+    ]
     write_warc(folder / "first.warc.gz", pages)
-    write_warc(folder / "second.warc.gz", [*again, *edited, pages[30], ("http://empty.example/", b"<html></html>")])
+    write_warc(
+        folder / "second.warc.gz", [*again, *edited, pages[30], ("http://empty.example/", b"<html></html>")]
+    )
     with (folder / "web.jsonl").open("w") as stream:
         for _ in range(40):
             stream.write(json.dumps({"text": prose(random, 200, SYLLABLES[:10])}) + "\n")

@@ -35,8 +35,14 @@ def run(config: dict[str, Any], tmp_path: Path) -> dg.ExecuteInProcessResult:
 @pytest.mark.parametrize(
     ("ops", "message"),
     [
-        ({"selection": {"config": {"pareto_alpha": -1.0}}}, r"ops.selection.config.pareto_alpha: .*greater than 0"),
-        ({"pretraining": {"config": {"context": 0}}}, r"ops.pretraining.config.context: .*greater than or equal to 1"),
+        (
+            {"selection": {"config": {"pareto_alpha": -1.0}}},
+            r"ops.selection.config.pareto_alpha: .*greater than 0",
+        ),
+        (
+            {"pretraining": {"config": {"context": 0}}},
+            r"ops.pretraining.config.context: .*greater than or equal to 1",
+        ),
     ],
     ids=["an-early-asset", "the-last-asset"],
 )

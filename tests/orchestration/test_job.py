@@ -19,7 +19,16 @@ from pipelines.schemas import CONTAMINATION, DECISIONS, DOCUMENTS, DUPLICATES
 from tests.orchestration import small_world
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-COMPARED = ["documents", "signals", "sketches", "selection", "duplicates", "corpus", "contamination", "decisions"]
+COMPARED = [
+    "documents",
+    "signals",
+    "sketches",
+    "selection",
+    "duplicates",
+    "corpus",
+    "contamination",
+    "decisions",
+]
 COMPARED += ["tokens", "mixture_plan", "pretraining"]
 # What does not depend on how the input is cut into shards: nearly everything, as multisets of rows.
 FREE_OF_SHARDS = [name for name in COMPARED if name != "mixture_plan"]
@@ -36,7 +45,9 @@ def command(home: Path, root: Path, config: Path) -> tuple[list[str], dict[str, 
 
 def execute(home: Path, root: Path, config: Path) -> None:
     arguments, environment = command(home, root, config)
-    done = subprocess.run(arguments, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        arguments, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-4000:]
 
 
@@ -117,7 +128,7 @@ def test_the_packed_data_loads_with_its_folder_alone(
 def test_killed_in_the_middle_and_run_again_gives_the_same_rows(
     world: tuple[Path, dict[str, Any]], finished: Path, tmp_path: Path
 ) -> None:
-    folder, config = world
+    _, config = world
     path = small_world.write_config(tmp_path / "run.yaml", config)
     arguments, environment = command(tmp_path / "home", tmp_path / "data", path)
     run = subprocess.Popen(

@@ -127,7 +127,9 @@ def test_no_child_and_no_descriptor_is_left() -> None:
         return len(list(Path("/proc/self/fd").iterdir()))
 
     def children() -> set[str]:
-        return {pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()}
+        return {
+            pid for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()
+        }
 
     run([b"a"])
     before, others = open_descriptors(), children()
