@@ -30,7 +30,7 @@ def snapshot_rows(name: str, texts: list[str]) -> list[dict[str, Any]]:
 
 
 def publish_world(root: Path, rows: list[dict[str, Any]], minhash: MinHashConfig, shards: int = 2) -> None:
-    """documents, signals, sketches and selection of the rows, dealt to shards, each dataset's only version."""
+    """documents, signals, sketches and selection of the rows, dealt to shards."""
     parts = [rows[i::shards] for i in range(shards)]
     tables: dict[str, list[pa.Table]] = {"documents": [], "signals": [], "sketches": [], "selection": []}
     for part in parts:
