@@ -1,7 +1,8 @@
-"""Assets from the judged documents to the corpus: one of each cluster, benchmarks cut out, every drop explained."""
+"""Assets from judged documents to the corpus: one of each cluster, benchmarks cut out, every drop explained."""
 
 from orchestration.asset import mill_asset
 from pipelines.build.cleaning import CorpusConfig, build_corpus, build_decisions
+from pipelines.build.passages import PassagesConfig, build_passages
 from pipelines.build.selecting import DuplicatesConfig, build_duplicates, build_selected
 
 duplicates = mill_asset(
@@ -25,13 +26,25 @@ selected = mill_asset(
     kinds=["parquet", "pyspark"],
 )
 
+passages = mill_asset(
+    "passages",
+    build_passages,
+    group="dedup",
+    description="Passages that stand elsewhere too (boilerplate, lines, spans, substrings), to be cut; off by "
+    "default. The dataset 'passages_cut' beside it lists every span.",
+    deps=["documents", "selected"],
+    config=PassagesConfig,
+    checks=["aligned_with_documents"],
+    kinds=["parquet", "pyspark"],
+)
+
 corpus = mill_asset(
     "corpus",
     build_corpus,
     group="corpus",
     description="Selected documents with the benchmarks' n-grams cut out (GPT-3 app. C); "
     "the dataset 'contamination' beside it lists every hit.",
-    deps=["documents", "selected"],
+    deps=["documents", "selected", "passages"],
     config=CorpusConfig,
     checks=["not_empty", "aligned_with_documents"],
     kinds=["parquet", "pyspark"],

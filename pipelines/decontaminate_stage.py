@@ -5,6 +5,8 @@
     documents + selected + merged_gram_counts -> DecontaminateStage -> corpus, contamination, decontaminated
 
 Only documents that `selected` keeps are counted and cut. `decontaminated` is row-aligned with documents.
+Where passage_cuts are given, their spans are taken out of the texts first: evidence and counted bytes are
+then those of the texts without them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +18,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dedup.spans import remove_spans
 from pipelines.dataset import DatasetError, iter_shard, read_shard, shard_path
 from pipelines.decontaminate import Counts, Decontaminated, Decontaminator
 from pipelines.ids import piece_id
 from pipelines.runner import RECORDS, ShardOutput, Stage, Task
-from pipelines.schemas import CONTAMINATION, CORPUS, DOCUMENTS, SELECTED, DatasetSchema
+from pipelines.schemas import CONTAMINATION, CORPUS, DOCUMENTS, PASSAGE_CUTS, SELECTED, DatasetSchema
 from text.words import count_words
 
 NOT_SELECTED = "not_selected"
+PASSAGES_CUT_OUT = "passages_cut_out"
 MERGED_SHARD = "merged"
 
 _COUNT_COLUMNS = pa.schema(
@@ -51,7 +55,10 @@ DECONTAMINATED = DatasetSchema(
                 "outcome",
                 pa.string(),
                 False,
-                {"meaning": "kept, too_many_pieces, pieces_too_short, or not_selected: was not looked at"},
+                {
+                    "meaning": "kept, too_many_pieces, pieces_too_short; or not looked at: not_selected, "
+                    "passages_cut_out (too few words left once repeated passages were cut)"
+                },
             ),
             pa.field(
                 "n_split", pa.int64(), False, {"meaning": "pieces that the cuts left, before any was dropped"}
@@ -63,7 +70,7 @@ DECONTAMINATED = DatasetSchema(
                 "cut_bytes",
                 pa.int64(),
                 False,
-                {"meaning": "UTF-8 bytes of the text that are not in the corpus"},
+                {"meaning": "UTF-8 bytes of the text that are not in the corpus; cut passages do not count"},
             ),
             pa.field(
                 "benchmark",
@@ -81,12 +88,14 @@ class CountGramsStage(Stage):
     """First pass: in how many selected documents of a shard each benchmark gram is found.
 
     `documents` and `selected` are folders of dataset versions, `decontaminator` is one that
-    `Decontaminator.save` wrote. A task is a shard of `documents`.
+    `Decontaminator.save` wrote, `cuts` is the folder of passage_cuts, or empty where nothing is cut before.
+    A task is a shard of `documents`.
     """
 
     documents: str
     selected: str
     decontaminator: str
+    cuts: str = ""
 
     name: ClassVar[str] = "count_grams"
     version: ClassVar[int] = 1
@@ -100,8 +109,9 @@ class CountGramsStage(Stage):
         """Count one shard, row group by row group."""
         decontaminator = _decontaminator(self.decontaminator)
         counts = decontaminator.merge([])
-        for documents, selected in _groups(self.documents, self.selected, task.name, ["doc_id", "text"]):
-            texts = documents["text"].filter(selected["keep"])
+        folders = (self.documents, self.selected, self.cuts)
+        for documents, _, keep in _cut_groups(folders, task.name, ["doc_id", "text"]):
+            texts = documents["text"].filter(keep)
             counts += decontaminator.count(texts)
             out.count(RECORDS, len(texts))
         out.write(GRAM_COUNTS.name, counts_table(decontaminator, counts))
@@ -118,6 +128,7 @@ class DecontaminateStage(Stage):
     selected: str
     decontaminator: str
     merged_counts: str
+    cuts: str = ""
 
     name: ClassVar[str] = "decontaminate"
     version: ClassVar[int] = 1
@@ -132,15 +143,16 @@ class DecontaminateStage(Stage):
         decontaminator = _decontaminator(self.decontaminator)
         counts = _merged(self.decontaminator, self.merged_counts)
         columns = ["doc_id", "source", "url", "text", "n_words"]
-        for documents, selected in _groups(self.documents, self.selected, task.name, columns):
-            kept = documents.append_column("language", selected["language"]).filter(selected["keep"])
+        folders = (self.documents, self.selected, self.cuts)
+        for documents, selected, keep in _cut_groups(folders, task.name, columns):
+            kept = documents.append_column("language", selected["language"]).filter(keep)
             result = decontaminator.apply(kept["text"], counts)
             out.count(RECORDS, kept.num_rows)
             out.count("pieces", result.pieces.num_rows)
             out.count("cut_bytes", pc.sum(result.outcomes["cut_bytes"], min_count=0).as_py())
             out.write(CORPUS.name, _corpus(kept, result.pieces))
             out.write(CONTAMINATION.name, _contamination(kept, result.evidence))
-            out.write(DECONTAMINATED.name, _outcomes(documents["doc_id"], selected["keep"], result))
+            out.write(DECONTAMINATED.name, _outcomes(documents["doc_id"], selected["keep"], keep, result))
 
 
 def counts_table(decontaminator: Decontaminator, counts: Counts) -> pa.Table:
@@ -185,7 +197,7 @@ def _merged(decontaminator: str, folder: str) -> Counts:
     return counts_from_table(_decontaminator(decontaminator), table, shard_path(folder, MERGED_SHARD))
 
 
-def _groups(
+def selected_groups(
     documents: str, selected: str, shard: str, columns: Sequence[str]
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Row groups of a documents shard, each with its rows of `selected`."""
@@ -195,16 +207,52 @@ def _groups(
         rows = choice.slice(row, group.num_rows)
         row += group.num_rows
         if not rows["doc_id"].combine_chunks().equals(group["doc_id"].combine_chunks()):
-            raise _not_aligned(selected, documents, shard)
+            raise _not_aligned(selected, documents, shard, SELECTED)
         yield group, rows
     if row != choice.num_rows:
-        raise _not_aligned(selected, documents, shard)
+        raise _not_aligned(selected, documents, shard, SELECTED)
 
 
-def _not_aligned(selected: str, documents: str, shard: str) -> DatasetError:
+def _cut_groups(
+    folders: tuple[str, str, str], shard: str, columns: Sequence[str]
+) -> Iterator[tuple[pa.Table, pa.Table, pa.ChunkedArray]]:
+    """`selected_groups` without the cut passages, and which rows are selected and have words enough left."""
+    documents, selected, folder = folders
+    cuts = read_shard(folder, shard, PASSAGE_CUTS) if folder else None
+    row = 0
+    for group, rows in selected_groups(documents, selected, shard, columns):
+        if cuts is None:
+            yield group, rows, rows["keep"]
+            continue
+        own = cuts.slice(row, group.num_rows)
+        row += group.num_rows
+        if not own["doc_id"].combine_chunks().equals(group["doc_id"].combine_chunks()):
+            raise _not_aligned(folder, documents, shard, PASSAGE_CUTS)
+        yield _without(group, own), rows, pc.and_(rows["keep"], own["keep"])
+    if cuts is not None and row != cuts.num_rows:
+        raise _not_aligned(folder, documents, shard, PASSAGE_CUTS)
+
+
+def _without(documents: pa.Table, cuts: pa.Table) -> pa.Table:
+    """The documents without the spans; words are counted anew where any were."""
+    starts, ends = cuts["starts"].combine_chunks(), cuts["ends"].combine_chunks()
+    offsets = starts.offsets.to_numpy().astype(np.int64)
+    spans = (starts.flatten().to_numpy(), ends.flatten().to_numpy(), offsets - offsets[0])
+    texts = remove_spans(documents["text"], *spans)
+    documents = documents.set_column(documents.schema.get_field_index("text"), "text", texts)
+    if "n_words" in documents.column_names:
+        n_words = documents["n_words"].to_numpy().copy()
+        touched = np.flatnonzero(np.diff(offsets))
+        n_words[touched] = count_words(texts.take(pa.array(touched)))
+        place = documents.schema.get_field_index("n_words")
+        documents = documents.set_column(place, "n_words", pa.array(n_words))
+    return documents
+
+
+def _not_aligned(folder: str, documents: str, shard: str, schema: DatasetSchema) -> DatasetError:
     return DatasetError(
-        f"{shard_path(selected, shard)}: rows are not those of {shard_path(documents, shard)}; "
-        "make 'selected' again from these documents"
+        f"{shard_path(folder, shard)}: rows are not those of {shard_path(documents, shard)}; "
+        f"make '{schema.name}' again from these documents"
     )
 
 
@@ -237,13 +285,16 @@ def _contamination(kept: pa.Table, evidence: pa.Table) -> pa.Table:
     return pa.table({"doc_id": parents["doc_id"], "source": parents["source"], **columns})
 
 
-def _outcomes(doc_ids: pa.ChunkedArray, keep: pa.ChunkedArray, result: Decontaminated) -> pa.Table:
+def _outcomes(
+    doc_ids: pa.ChunkedArray, selected: pa.ChunkedArray, keep: pa.ChunkedArray, result: Decontaminated
+) -> pa.Table:
     """Rows of DECONTAMINATED for all documents of the group, kept or not."""
     mask = keep.to_numpy()
     index = pa.array(np.cumsum(mask) - 1, mask=~mask)
     rows = result.outcomes.take(index)
     columns = {name: rows[name] for name in rows.schema.names}
-    columns["outcome"] = pc.fill_null(columns["outcome"], NOT_SELECTED)
+    left_out = pc.if_else(selected, PASSAGES_CUT_OUT, NOT_SELECTED)
+    columns["outcome"] = pc.coalesce(columns["outcome"], left_out)
     for name in ("n_split", "n_pieces", "cut_bytes"):
         columns[name] = pc.fill_null(columns[name], 0)
     return pa.table({"doc_id": doc_ids, **columns})

@@ -1,4 +1,4 @@
-"""selected → corpus and contamination → decisions: benchmarks cut out, and one decision for every document."""
+"""selected → corpus and contamination → decisions: benchmarks cut out, one decision for every document."""
 
 import dataclasses
 from pathlib import Path
@@ -10,6 +10,7 @@ from pipelines import storage
 from pipelines.artifact import build_artifact, build_table
 from pipelines.benchmarks import BenchmarkConfig, benchmark_files
 from pipelines.build.built import Built, Check, aligned, not_empty
+from pipelines.build.passages import current_cuts
 from pipelines.dataset import DatasetVersion, current
 from pipelines.decontaminate import DecontaminationConfig, Decontaminator
 from pipelines.decontaminate_stage import (
@@ -41,13 +42,19 @@ class CorpusConfig(BaseModel):
 
 
 def build_corpus(mill: Mill, config: CorpusConfig) -> Built:
-    """Cut the benchmarks' n-grams out of what was selected: counted over all shards first, then applied."""
+    """Cut the benchmarks' n-grams out of what was selected: counted over all shards first, then applied.
+
+    Where the asset `passages` has found repeated passages, they are cut out before.
+    """
     documents, selected = current(mill.root, "documents"), current(mill.root, "selected")
     grams = _benchmark_grams(mill, config)
     local = grams.folder
-    counting = CountGramsStage(documents.folder, selected.folder, local)
+    passages = current_cuts(mill)
+    cuts = passages.folder if passages else ""
+    counting = CountGramsStage(documents.folder, selected.folder, local, cuts)
     tasks = shard_tasks(documents)
-    counted = run_stage(mill.spark, mill.root, counting, tasks, [documents, selected, grams])["gram_counts"]
+    inputs = [documents, selected, grams, *([passages] if passages else [])]
+    counted = run_stage(mill.spark, mill.root, counting, tasks, inputs)["gram_counts"]
     merged = build_table(
         mill.root,
         MERGED_GRAM_COUNTS,
@@ -58,8 +65,8 @@ def build_corpus(mill: Mill, config: CorpusConfig) -> Built:
         ),
         {"gram_counts": counted, GRAMS: grams},
     )
-    stage = DecontaminateStage(documents.folder, selected.folder, local, merged.folder)
-    made = run_stage(mill.spark, mill.root, stage, tasks, [documents, selected, grams, merged])
+    stage = DecontaminateStage(documents.folder, selected.folder, local, merged.folder, cuts)
+    made = run_stage(mill.spark, mill.root, stage, tasks, [*inputs, merged])
     corpus, outcome = made["corpus"], made["decontaminated"]
     checks = (not_empty(corpus), aligned(outcome, documents))
     return Built((corpus, made["contamination"], outcome, counted, merged, grams), CORPUS, checks)
