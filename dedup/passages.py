@@ -6,8 +6,8 @@ A rule says what a passage is and when it goes:
                  all but the first copy go. Raffel et al. 2020, section 2.2.
     ccnet        a line (lower case, digits to 0, punctuation dropped) that was seen before. Wenzek et al.
                  2020, 3.2.
-    boilerplate  a line or paragraph, normalised as by ccnet, in more than `max_site_documents` documents of
-                 one site or on more than `max_sites` sites.
+    boilerplate  a line or paragraph (lower case, white space collapsed) in more than `max_site_documents`
+                 documents of one site or on more than `max_sites` sites.
     substring    a run of `substring_words` words that stands in the corpus twice. Lee et al. 2022, section
                  4.1.
 
@@ -55,12 +55,18 @@ class PassageConfig(BaseModel):
     keep: Literal["first", "none"] = Field(
         default="first", description="first: one copy of a passage stays; none: all copies go"
     )
-    min_characters: int = Field(
-        default=1, description="normalised characters from which a passage counts; not for substring", ge=1
+    min_bytes: int = Field(
+        default=1, description="bytes of a passage of c4 or ccnet, normalised, from which it counts", ge=1
     )
     span_sentences: int = Field(default=3, description="sentences of a span of the rule c4", ge=1, le=64)
     boilerplate_unit: Literal["line", "paragraph"] = Field(
         default="line", description="what the rule boilerplate counts"
+    )
+    min_boilerplate_bytes: int = Field(
+        default=13,
+        description="bytes of a line of boilerplate, normalised, from which it counts: 'Advertisement' does, "
+        "headings like 'See also' do not",
+        ge=1,
     )
     max_site_documents: int = Field(
         default=10, description="documents of one site that may hold a line of boilerplate", ge=1
@@ -187,11 +193,7 @@ def cut(texts: pa.Array | pa.ChunkedArray, repeated: pa.Table, config: PassageCo
     """The spans that go from each text; `repeated` is as `merge` made it, `place` being the text's number."""
     n = len(texts)
     held, texts, found = _held(texts, repeated)
-    if config.rule == "substring":
-        passages = windows(texts, config.substring_words)
-    else:
-        passages = passages_of(texts, config)
-    spans = spans_to_cut(texts, passages, found, repeated["n_documents"].to_numpy())
+    spans = spans_to_cut(texts, passages_of(texts, config), found, repeated["n_documents"].to_numpy())
     return spans._replace(offsets=spans.offsets[np.searchsorted(held, np.arange(n + 1))])
 
 
@@ -241,17 +243,21 @@ def id_halves(doc_ids: pa.Array | pa.ChunkedArray) -> tuple[Int64s, Int64s]:
 
 
 def passages_of(texts: pa.Array | pa.ChunkedArray, config: PassageConfig) -> Passages:
-    """The passages of each text that the rule compares; ValueError for the rules "off" and "substring"."""
+    """The passages of each text that the rule compares; ValueError for the rule "off"."""
+    if config.rule == "substring":
+        return windows(texts, config.substring_words)
     if config.rule == "c4":
         return _sentence_spans(units(texts, "sentence", "case"), config)
     if config.rule in ("ccnet", "boilerplate"):
-        kind = config.boilerplate_unit if config.rule == "boilerplate" else "line"
-        found = units(texts, kind, "ccnet")
+        if config.rule == "ccnet":
+            found, least = units(texts, "line", "ccnet"), config.min_bytes
+        else:
+            found, least = units(texts, config.boilerplate_unit, "case"), config.min_boilerplate_bytes
         numbers = np.arange(len(found.hashes)) - np.repeat(found.offsets[:-1], np.diff(found.offsets))
         sizes = found.sizes.view(np.uint64)
         every = Passages(found.hashes, sizes, numbers, found.starts, found.ends, found.offsets)
-        return _taken(every, found.sizes >= config.min_characters)
-    raise ValueError(f"rule '{config.rule}' has no passages of units")
+        return _taken(every, found.sizes >= least)
+    raise ValueError("rule 'off' compares no passages; choose c4, ccnet, boilerplate or substring")
 
 
 def _held(
@@ -285,7 +291,7 @@ def _sentence_spans(found: Units, config: PassageConfig) -> Passages:
         sizes += found.sizes[rows + i]
     ends = found.ends[rows + n - 1]
     spans = Passages(hashes, sizes.view(np.uint64), numbers, found.starts[rows], ends, offsets)
-    return _taken(spans, sizes >= config.min_characters)
+    return _taken(spans, sizes >= config.min_bytes)
 
 
 def _taken(passages: Passages, chosen: npt.NDArray[np.bool_]) -> Passages:

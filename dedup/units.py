@@ -17,7 +17,7 @@ ends):
     ccnet   lower case, every decimal digit to 0, and only letters, marks, numbers and white space are left
 
 Hash: the normalised text as UTF-8 in blocks of 8 bytes, h = fmix64(h ^ block), at last the number of
-characters; 64 bits. Among n different units some two collide with a chance of n**2 / 2**65: 3e-8 for a
+bytes; 64 bits. Among n different units some two collide with a chance of n**2 / 2**65: 3e-8 for a
 million, 3 % for a billion, and the harm is one unit taken for the other. Malformed UTF-8 counts as U+FFFD
 byte by byte.
 """
@@ -48,14 +48,14 @@ _KINDS: dict[UnitKind, int] = {"line": 0, "paragraph": 1, "sentence": 2}
 _PARAGRAPH, _SENTENCE = 1, 2
 _SPACE, _ZERO_DIGIT, _REPLACEMENT = 0x20, 0x30, np.int64(0xFFFD)
 _UNIT_SEED = np.uint64(0x2545F4914F6CDD1D)
-_ZERO, _8, _64 = np.uint64(0), np.uint64(8), np.uint64(64)
+_ZERO, _3, _8, _64 = map(np.uint64, (0, 3, 8, 64))
 
 
 class Units(NamedTuple):
     """Units of a batch of documents; those of document i are `offsets[i]` to `offsets[i + 1]`, in order.
 
-    `starts` and `ends` are byte offsets within the document's own text; `sizes` are characters of the
-    normalised text, 0 where nothing is left of it.
+    `starts` and `ends` are byte offsets within the document's own text; `sizes` are UTF-8 bytes of
+    the normalised text, 0 where nothing is left of it.
     """
 
     hashes: Hashes
@@ -196,7 +196,7 @@ def _hash(
         origin = text_offsets[document]
         for unit in range(offsets[document], offsets[document + 1]):
             position, end = origin + starts[unit], origin + ends[unit]
-            h, block, filled, size, space = _UNIT_SEED, _ZERO, _ZERO, 0, False
+            h, block, filled, size, space = _UNIT_SEED, _ZERO, _ZERO, np.int64(0), False
             while position < end:
                 byte = data[position]
                 code, width = np.int64(byte), np.int64(1)
@@ -214,9 +214,8 @@ def _hash(
                 encoded, bits = (folded, _8) if folded < np.uint64(0x80) else encode(folded)
                 if space:
                     encoded, bits = encoded << _8 | np.uint64(_SPACE), bits + _8
-                    size += 1
                     space = False
-                size += 1
+                size += np.int64(bits >> _3)
                 block |= encoded << filled
                 filled += bits
                 if filled >= _64:

@@ -26,10 +26,18 @@ RULES = [
     PassageConfig(rule="c4"),
     PassageConfig(rule="c4", span_sentences=2, keep="none"),
     PassageConfig(rule="ccnet"),
-    PassageConfig(rule="ccnet", min_characters=4),
-    PassageConfig(rule="boilerplate", max_site_documents=2, max_sites=3),
-    PassageConfig(rule="boilerplate", max_site_documents=1, max_sites=1, boilerplate_unit="paragraph"),
-    PassageConfig(rule="boilerplate", max_site_documents=1, max_sites=2, keep="none"),
+    PassageConfig(rule="ccnet", min_bytes=4),
+    PassageConfig(rule="boilerplate", max_site_documents=2, max_sites=3, min_boilerplate_bytes=1),
+    PassageConfig(
+        rule="boilerplate",
+        max_site_documents=1,
+        max_sites=1,
+        boilerplate_unit="paragraph",
+        min_boilerplate_bytes=9,
+    ),
+    PassageConfig(
+        rule="boilerplate", max_site_documents=1, max_sites=2, keep="none", min_boilerplate_bytes=2
+    ),
 ]
 LINES = [
     "Buy now.",
@@ -59,12 +67,13 @@ def passages_by_hand(text: str, config: PassageConfig) -> list[tuple[str, list[i
     folded = []
     for start, end in zip(found.starts, found.ends, strict=True):
         unit = raw[start:end].decode().lower()
-        if config.rule != "c4":
+        if config.rule == "ccnet":
             unit = "".join("0" if c.isdecimal() else c for c in unit if c.isalnum() or c.isspace())
         folded.append(" ".join(unit.split()))
     n = config.span_sentences if config.rule == "c4" else 1
     spans = [(tuple(folded[i : i + n]), list(range(i, i + n))) for i in range(len(folded) - n + 1)]
-    return [(key, rows) for key, rows in spans if sum(map(len, key)) >= config.min_characters]
+    least = config.min_boilerplate_bytes if config.rule == "boilerplate" else config.min_bytes
+    return [(key, rows) for key, rows in spans if sum(len(unit.encode()) for unit in key) >= least]
 
 
 def units_cut_by_hand(texts, doc_ids, sites, config) -> list[set[int]]:
@@ -172,7 +181,7 @@ def test_what_is_left(config, texts, left):
     ids=["many of one site", "few of each site", "many sites", "few sites", "exactly the limit"],
 )
 def test_one_site_and_many_sites_are_told_apart(sites, max_site_documents, max_sites, gone):
-    texts = [f"Home | About\nstory {word}" for word in ("one", "two", "three", "four")]
+    texts = [f"Home | About us\nstory {word}" for word in ("one", "two", "three", "four")]
     config = PassageConfig(rule="boilerplate", max_site_documents=max_site_documents, max_sites=max_sites)
     found = cut_passages(
         pa.array(texts), pa.array([f"{i:032x}" for i in range(4)]), config, pa.array([*sites])
@@ -269,3 +278,8 @@ def test_evidence_names_the_first_holder_and_the_counts():
 def test_ids_of_another_form_are_refused(bad):
     with pytest.raises(ValueError, match="hex"):
         id_halves(pa.array([bad]))
+
+
+def test_the_rule_off_compares_nothing():
+    with pytest.raises(ValueError, match="rule 'off' compares no passages"):
+        cut_passages(pa.array(["x"]), ids(1), PassageConfig())
