@@ -37,6 +37,7 @@ from pipelines.dataset import (
     read_shard,
     shard_path,
 )
+from pipelines.encodings import ENCODING
 from pipelines.rowhash import RowHash
 from pipelines.schemas import DatasetSchema
 
@@ -48,8 +49,9 @@ class IndexDamagedError(DatasetError):
     """A file of the index is absent, cut short or not what its receipt says."""
 
 
-def _column(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
-    return pa.field(name, kind, False, {"meaning": meaning})
+def _column(name: str, kind: pa.DataType, meaning: str, encoding: str = "") -> pa.Field:
+    metadata = {"meaning": meaning} | ({ENCODING.decode(): encoding} if encoding else {})
+    return pa.field(name, kind, False, metadata)
 
 
 _ORDER = _column("order", pa.int64(), "number of the survivor in the index, from 0 without gaps")
@@ -66,10 +68,14 @@ _BEFORE_SIGNATURE = [
     _column("exact_hash", pa.string(), "128-bit xxh3 of the whitespace-normalised text; hex"),
 ]
 _SHINGLES = _column(
-    "shingles", pa.list_(pa.uint32()), "distinct lower 32 bits of the shingle hashes, ascending"
+    "shingles",
+    pa.list_(pa.uint32()),
+    "distinct lower 32 bits of the shingle hashes, ascending",
+    "DELTA_BINARY_PACKED",
 )
 
-BANDS = DatasetSchema("bands", 1, pa.schema([_column("key", pa.int64(), "bucket key, ascending"), _ORDER]))
+_KEY = _column("key", pa.int64(), "bucket key, ascending", "PLAIN")
+BANDS = DatasetSchema("bands", 1, pa.schema([_KEY, _ORDER]))
 
 
 def batch_schema(num_perm: int) -> DatasetSchema:
@@ -95,7 +101,8 @@ def batch_keys_schema(bands: int) -> DatasetSchema:
 
 
 def _described(num_perm: int) -> list[pa.Field]:
-    signature = _column("signature", pa.list_(pa.uint32(), num_perm), "MinHash (datasketch affine32)")
+    kind = pa.list_(pa.uint32(), num_perm)
+    signature = _column("signature", kind, "MinHash (datasketch affine32)", "PLAIN")
     return [*_BEFORE_SIGNATURE, signature, _SHINGLES]
 
 

@@ -32,6 +32,7 @@ from pipelines.dataset import (
     open_version,
     shard_path,
 )
+from pipelines.encodings import writer_options
 from pipelines.provenance import code_commit
 from pipelines.rowhash import RowHash
 from pipelines.schemas import DEAD_LETTERS, DatasetSchema
@@ -184,7 +185,8 @@ class _ShardFile:
         self._path = path
         self._schema = schema
         self._output = storage.AtomicOutput(path)
-        self._writer = pq.ParquetWriter(self._output.stream, schema.schema, compression="zstd")
+        options = writer_options(schema.schema)
+        self._writer = pq.ParquetWriter(self._output.stream, schema.schema, compression="zstd", **options)
         self._hash = RowHash()
         self._rows = 0
         self._bytes = 0

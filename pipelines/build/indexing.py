@@ -94,7 +94,7 @@ def build_indexed_duplicates(mill: Mill, config: IndexConfig) -> Built:
         latest.check_header(header)
     batch, keys = _describe(mill, inputs, minhash, config.roles)
     base = _base(latest, path, batch)
-    if base is None and not config.update:
+    if latest is None and not config.update:
         raise DatasetError(f"{path}: there is no index; run once with index.update: true to make it")
     meet = MeetStage(keys.folder, keys.shards, minhash, base.bands.folder if base else "")
     tasks = [Task(name, {}) for name in band_names(minhash.bands)]
@@ -104,7 +104,9 @@ def build_indexed_duplicates(mill: Mill, config: IndexConfig) -> Built:
     versions = _store(mill, inputs["documents"], batch, meetings, base, header, decide)
     check = _survivors_stay(read_dataset(versions[0], DUPLICATES, ["doc_id", "survivor_id"]))
     if config.update and check.passed:
-        publish(path, _grow(mill, path, header, base, (batch, keys), versions, meet))
+        grown = _grow(mill, path, header, base, (batch, keys), versions, meet)
+        _check_unmoved(path, latest)
+        publish(path, grown)
     return Built(versions, DUPLICATES, (check,), metadata={"index": path})
 
 
@@ -212,6 +214,13 @@ def _numbered(batch: DatasetVersion, removed: DatasetVersion, base: int) -> list
         tasks.append(Task(shard["name"], {"row": row, "order": base + row - before}))
         row += shard["rows"]
     return tasks
+
+
+def _check_unmoved(path: str, latest: StoredIndex | None) -> None:
+    """BatchError where another run has published a version since this one began."""
+    now = current(path, INDEX).version if index_exists(path) else None
+    if now != (latest.version.version if latest else None):
+        raise BatchError(f"{path}: another run added to the index meanwhile ({now}); run this one again")
 
 
 def _survivors_stay(duplicates: pa.Table) -> Check:

@@ -207,6 +207,26 @@ def test_without_an_index_there_is_nothing_to_look_up(tmp_path: Path) -> None:
         deduplicated(tmp_path, A, update=False)
 
 
+def test_two_runs_do_not_lose_each_other_s_documents(tmp_path: Path) -> None:
+    deduplicated(tmp_path, A)
+    pointer = tmp_path / "index" / "index" / "CURRENT.json"
+    before = pointer.read_bytes()
+    deduplicated(tmp_path, C)
+    after = pointer.read_bytes()
+    pointer.write_bytes(before)
+
+    class Overtaken(InProcess):
+        """Another run publishes while this one works."""
+
+        def collect(self) -> list[dict[str, Any]]:
+            pointer.write_bytes(after)
+            return super().collect()
+
+    with pytest.raises(BatchError, match="another run added to the index meanwhile"):
+        deduplicated(tmp_path, B, Overtaken())
+    assert pointer.read_bytes() == after
+
+
 def test_what_the_selection_left_out_is_neither_matched_nor_added(tmp_path: Path) -> None:
     bad = [{**row, "text": "bad " + row["text"]} for row in A[:20]]
     assert not deduplicated(tmp_path, bad)
