@@ -207,7 +207,7 @@ def _hash(
                 position += width
                 folded = np.uint64(table[code])
                 if folded == _SPACE:
-                    space = size > 0
+                    space = bool(size > 0)
                     continue
                 if folded == _ZERO:
                     continue

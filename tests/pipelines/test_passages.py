@@ -23,7 +23,7 @@ from pipelines.decontaminate_stage import (
     merged_counts,
 )
 from pipelines.mill import Mill
-from pipelines.passages import _bounds, sites
+from pipelines.passages import REPEATED_PASSAGES, _bounds, _rows_between, sites
 from pipelines.runner import StageError, Task, run_locally
 from pipelines.schemas import CONTAMINATION, CORPUS, DOCUMENTS, PASSAGE_CUTS, PASSAGES_CUT, SELECTED
 from tests.pipelines.tables import filled, write_version
@@ -248,3 +248,12 @@ def test_ranges_cover_all_hashes_once():
         bounds = [_bounds(number, ranges) for number in range(ranges)]
         assert (bounds[0][0], bounds[-1][1]) == (-(2**63), 2**63 - 1)
         assert all(low == high + 1 for (_, high), (low, _) in pairwise(bounds))
+
+
+@pytest.mark.parametrize("group_rows", [1, 2, 9])
+@pytest.mark.parametrize("bounds", [(2, 2), (0, 1), (3, 9), (5, 4), (7, 9)], ids=str)
+def test_row_groups_that_touch_a_bound_are_read(tmp_path, group_rows, bounds):
+    table = filled(REPEATED_PASSAGES, {"place": [0, 1, 2, 2, 3, 6]})
+    pq.write_table(table, tmp_path / "range-00000.parquet", row_group_size=group_rows)
+    found = _rows_between(str(tmp_path), "range-00000", REPEATED_PASSAGES, "place", *bounds)
+    assert found["place"].to_pylist() == [p for p in (0, 1, 2, 2, 3, 6) if bounds[0] <= p <= bounds[1]]
