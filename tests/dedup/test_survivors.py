@@ -240,6 +240,15 @@ def test_who_may_be_removed_for_whom(sources, rules, survivor, chain_break: bool
     assert verdicts.survivor.tolist() == survivor
 
 
+def test_pairs_that_nobody_linked_need_the_right_too() -> None:
+    # The signatures say that rows 0 and 2 are alike; both are of a source that loses nothing to itself.
+    config = DedupConfig(within=[], across=KEEP_A)
+    group = members([words(i, 100 + i) for i in range(3)], source=[A, B, A])
+    edges = links((0, 1, 0.99), (1, 2, 0.99))
+    verdicts = choose(group, edges, allowed=rights(["a", "b"], config), config=config)
+    assert verdicts.survivor.tolist() == [0, 0, 2]
+
+
 def test_a_right_runs_on_only_over_documents_that_stay() -> None:
     # a removes from b and b from c; what b loses cannot remove, and a has no right over c.
     config = DedupConfig(across=[Removal(keep=["a"], remove=["b"]), Removal(keep=["b"], remove=["c"])])
