@@ -51,6 +51,14 @@ def test_documents_meet_within_their_scope_alone(text: str, scope: Any, expected
     assert removed(tables, DedupConfig(scope=scope, **BY_LENGTH)) == expected
 
 
+@pytest.mark.parametrize(("scope", "candidates"), [("all", 6), ("source", 2), ("language", 6)])
+def test_nothing_is_spent_on_pairs_across_scopes(scope: Any, candidates: int) -> None:
+    tables = corpus([TEXT] * 4, MINHASH, sources=["crawl", "crawl", "books", "books"])
+    counts: Counter[str] = Counter()
+    duplicates_in_memory(sharded(tables, 2), everything, RANKS, DedupConfig(scope=scope), counts)
+    assert counts["candidate_pairs"] == candidates
+
+
 def test_a_link_that_crosses_scopes_is_dropped() -> None:
     tables = corpus([TEXT] * 3, MINHASH, sources=["crawl", "crawl", "books"])
     rows = sharded(tables, 1)
