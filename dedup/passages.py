@@ -151,17 +151,7 @@ def merge(rows: pa.Table, config: PassageConfig) -> pa.Table:
     """
     rows = _possible(rows)
     columns = {name: rows[name].to_numpy() for name in ROWS.names}
-    unsigned = {name: columns[name].view(np.uint64) for name in ("hash", "check", "id_high", "id_low")}
-    order = np.lexsort(
-        (
-            columns["place"],
-            unsigned["id_low"],
-            unsigned["id_high"],
-            columns["rank"],
-            unsigned["check"],
-            unsigned["hash"],
-        )
-    )
+    order = np.lexsort((_document_order(columns), columns["check"], columns["hash"]))
     columns = {name: column[order] for name, column in columns.items()}
     groups, begins = _groups(columns["hash"], columns["check"])
     counts = {
@@ -313,6 +303,16 @@ def _possible(rows: pa.Table) -> pa.Table:
     groups, begins = _groups(hashes[order])
     total = _sums(rows["occurrences"].to_numpy()[order], begins)
     return rows.take(pa.array(order[total[groups] > 1]))
+
+
+def _document_order(columns: dict[str, Int64s]) -> Int64s:
+    """The number of each row's document in the order of first copies; only documents are sorted for it."""
+    _, rows, documents = np.unique(columns["place"], return_index=True, return_inverse=True)
+    ranks, places = columns["rank"][rows], columns["place"][rows]
+    high, low = (columns[name][rows].view(np.uint64) for name in ("id_high", "id_low"))
+    numbers = np.empty(len(rows), np.int64)
+    numbers[np.lexsort((places, low, high, ranks))] = np.arange(len(rows))
+    return numbers[documents]
 
 
 def _groups(*keys: Int64s) -> tuple[Int64s, Int64s]:
