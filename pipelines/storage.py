@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import pyarrow as pa
 import pyarrow.fs as pafs
 
 REMOTE_SCHEMES = ("s3://", "gs://")

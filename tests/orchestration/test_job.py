@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,8 @@ from transformers import AutoTokenizer
 from pipelines.dataset import current, read_dataset
 from pipelines.schemas import CONTAMINATION, DECISIONS, DOCUMENTS, DUPLICATES
 from tests.orchestration import small_world
+from tests.orchestration.commands import REPOSITORY, command, execute
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 COMPARED = [
     "documents",
     "signals",
@@ -34,39 +33,8 @@ COMPARED += ["tokens", "mixture_plan", "pretraining"]
 FREE_OF_SHARDS = [name for name in COMPARED if name != "mixture_plan"]
 
 
-def command(home: Path, root: Path, config: Path) -> tuple[list[str], dict[str, str]]:
-    home.mkdir(exist_ok=True)
-    (home / "dagster.yaml").write_text((REPOSITORY / "conf" / "dagster.yaml").read_text())
-    dagster = Path(sys.executable).parent / "dagster"
-    arguments = [str(dagster), "job", "execute", "-m", "orchestration.definitions", "-j", "build_corpus"]
-    environment = os.environ | {"DAGSTER_HOME": str(home), "GRISTMILL_DATA": str(root), "HF_HUB_OFFLINE": "1"}
-    return [*arguments, "-c", str(config)], environment
-
-
-def execute(home: Path, root: Path, config: Path) -> None:
-    arguments, environment = command(home, root, config)
-    done = subprocess.run(
-        arguments, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-
-
 def row_hashes(root: Path, names: list[str]) -> dict[str, str]:
     return {name: current(str(root), name).row_hash for name in names}
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    folder = tmp_path_factory.mktemp("world")
-    return folder, small_world.build(folder / "inputs")
-
-
-@pytest.fixture(scope="module")
-def finished(world: tuple[Path, dict[str, Any]]) -> Path:
-    folder, config = world
-    root = folder / "data"
-    execute(folder / "home", root, small_world.write_config(folder / "run.yaml", config))
-    return root
 
 
 def test_every_document_has_one_decision_with_its_evidence(finished: Path) -> None:

@@ -1,0 +1,61 @@
+"""The pages keep their word: Python runs on a finished data root, YAML fits the job, links lead somewhere."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from orchestration.definitions import defs
+from tests.orchestration.commands import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(page and number, code) of all fenced blocks in a language."""
+    found = []
+    for page in PAGES:
+        codes = [code for kind, code in BLOCK.findall(page.read_text()) if kind == language]
+        found += [(f"{page.stem}-{number}", code) for number, code in enumerate(codes)]
+    return found
+
+
+PYTHON, YAML = blocks("python"), blocks("yaml")
+
+
+@pytest.mark.parametrize("code", [code for _, code in PYTHON], ids=[name for name, _ in PYTHON])
+def test_python_runs(code: str, finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(finished)
+    environment = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(tmp_path / "cache"),
+        "GRISTMILL_DATA": str(finished),
+        "PYTHONPATH": str(REPOSITORY),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("code", [code for _, code in YAML], ids=[name for name, _ in YAML])
+def test_yaml_fits_the_job(code: str) -> None:
+    dg.validate_run_config(defs.resolve_job_def("build_corpus"), yaml.safe_load(code))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = LINK.findall(page.read_text())
+    assert [target for target in targets if not (page.parent / target).exists()] == []
