@@ -1,6 +1,6 @@
 """Speed of encoding on unseen text beside the tokenizers library, and of the stages from corpus to sequences.
 
-    python -m benchmarks.tokenize --train FILES --unseen FILES [--vocab-size 50258] [--peer-megabytes 1.0]
+    python -m benchmarks.encode --train FILES --unseen FILES [--vocab-size 50258] [--peer-megabytes 1.0]
 
 FILES are UTF-8 text or JSON lines with a field "text", plain or .gz. The tokenizer is trained on --train;
 text that is in it is left out of --unseen, and no encoder sees a text twice, since gigatoken remembers
