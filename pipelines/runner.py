@@ -7,21 +7,15 @@ at any moment and run the same command again: what is finished is not done twice
 """
 
 import dataclasses
-import hashlib
 import json
 import logging
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
-from pydantic import BaseModel
 
 from pipelines import storage
 from pipelines.dataset import (
@@ -30,184 +24,18 @@ from pipelines.dataset import (
     close_version,
     dataset_folder,
     open_version,
-    shard_path,
 )
-from pipelines.encodings import writer_options
 from pipelines.provenance import code_commit
 from pipelines.rowhash import RowHash
-from pipelines.schemas import DEAD_LETTERS, DatasetSchema
+from pipelines.schemas import DatasetSchema
+from pipelines.shard_output import ShardOutput, Target
+from pipelines.stage import RECORDS, Stage, StageError, Task, digest, jsonable
+
+__all__ = ["RECORDS", "ShardOutput", "Stage", "StageError", "Task", "digest", "run_locally", "run_stage"]
 
 log = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 5.0
-RECORDS = "records"
-
-
-class StageError(RuntimeError):
-    """A stage could not finish; the message names the shard and the cause."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """One shard of work: the output shard's name and what the stage needs to make it (JSON values only)."""
-
-    name: str
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Stage(ABC):
-    """A pure function from a task to output shards; its fields are its configuration and must pickle.
-
-    `name` names it in manifests and dead letters; `version` rises whenever the same input gives other output.
-    The first of `outputs` holds the receipts. A stage that reads records counts them as "records", the base
-    of the share of dead letters.
-    """
-
-    name: ClassVar[str]
-    version: ClassVar[int]
-
-    @property
-    @abstractmethod
-    def outputs(self) -> tuple[DatasetSchema, ...]:
-        """Datasets that each task writes a shard of."""
-
-    @abstractmethod
-    def process(self, task: Task, out: "ShardOutput") -> None:
-        """Do the work of one shard."""
-
-    def fingerprint(self, root: str = "") -> str:
-        """What makes two stages the same: name, version, output schemas and configuration.
-
-        Paths below the data root count from there, so that a data root can be moved.
-        """
-        return digest(
-            {
-                "stage": self.name,
-                "version": self.version,
-                "schemas": [f"{o.name} v{o.version}" for o in self.outputs],
-                "config": _jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, root),
-            }
-        )
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a stage writes: one folder for each output dataset, and one for dead letters."""
-
-    folders: dict[str, str]
-    dead_letters: str
-    receipts: str
-    fingerprint: str
-
-
-class ShardOutput:
-    """The writers of one shard; nothing is visible under its final name before `commit`."""
-
-    def __init__(self, stage: Stage, task: Task, target: Target) -> None:
-        self._stage = stage
-        self._task = task
-        self._target = target
-        self._schemas = {schema.name: schema for schema in stage.outputs}
-        self._files: dict[str, _ShardFile] = {}
-        self._dead: list[dict[str, str]] = []
-        self._counts: Counter[str] = Counter()
-        for schema in stage.outputs:
-            path = shard_path(target.folders[schema.name], task.name)
-            self._files[schema.name] = _ShardFile(path, schema)
-
-    def write(
-        self, dataset: str, table: pa.Table | pa.RecordBatch, rows_per_group: int | None = None
-    ) -> None:
-        """Append rows to this task's shard of `dataset`; every call ends a row group, or one each so many rows."""
-        if dataset not in self._files:
-            raise StageError(
-                f"stage '{self._stage.name}' writes to '{dataset}', which is not among its outputs"
-            )
-        self._files[dataset].write(table, rows_per_group)
-
-    def dead(self, record: str, reason: str, detail: str) -> None:
-        """Route a record that cannot be used to the dead letters."""
-        self._dead.append(
-            {
-                "stage": self._stage.name,
-                "shard": self._task.name,
-                "record": _clean(record),
-                "reason": reason,
-                "detail": _clean(detail)[:2000],
-            }
-        )
-        self._counts[f"dead:{reason}"] += 1
-
-    def count(self, name: str, n: int = 1) -> None:
-        """Add to a counter of the manifest."""
-        self._counts[name] += int(n)
-
-    def commit(self, seconds: float) -> dict[str, Any]:
-        """Give the shard's files their names and return the receipt, which makes the shard final."""
-        outputs = {name: file.commit() for name, file in self._files.items()}
-        if self._dead:
-            path = shard_path(self._target.dead_letters, self._task.name)
-            file = _ShardFile(path, DEAD_LETTERS)
-            file.write(pa.Table.from_pylist(self._dead, schema=DEAD_LETTERS.schema))
-            file.commit()
-        receipt = {
-            "name": self._task.name,
-            "fingerprint": self._target.fingerprint,
-            "outputs": outputs,
-            "dead_letters": len(self._dead),
-            "counts": dict(sorted(self._counts.items())),
-            "seconds": round(seconds, 3),
-        }
-        path = storage.join(self._target.receipts, f"{self._task.name}.json")
-        storage.write_bytes(path, json.dumps(receipt, ensure_ascii=False).encode())
-        return receipt
-
-    def abort(self) -> None:
-        """Leave no file behind."""
-        for file in self._files.values():
-            file.abort()
-
-    def __enter__(self) -> "ShardOutput":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self.abort()
-
-
-class _ShardFile:
-    """One Parquet file being written, with its row count and row hash."""
-
-    def __init__(self, path: str, schema: DatasetSchema) -> None:
-        self._path = path
-        self._schema = schema
-        self._output = storage.AtomicOutput(path)
-        options = writer_options(schema.schema)
-        self._writer = pq.ParquetWriter(self._output.stream, schema.schema, compression="zstd", **options)
-        self._hash = RowHash()
-        self._rows = 0
-        self._bytes = 0
-
-    def write(self, table: pa.Table | pa.RecordBatch, rows_per_group: int | None = None) -> None:
-        table = self._schema.conform(table, self._path)
-        if table.num_rows == 0:
-            return
-        self._writer.write_table(table, row_group_size=rows_per_group or table.num_rows)
-        self._hash.update(table)
-        self._rows += table.num_rows
-        self._bytes += table.nbytes
-
-    def commit(self) -> dict[str, Any]:
-        self._writer.close()
-        self._output.commit()
-        return {"rows": self._rows, "bytes": self._bytes, "row_hash": self._hash.hexdigest()}
-
-    def abort(self) -> None:
-        self._writer.close()
-        self._output.abort()
 
 
 def execute(stage: Stage, task: Task, target: Target) -> dict[str, Any]:
@@ -251,7 +79,7 @@ def run_stage(
     """
     _check_task_names(stage, tasks)
     inputs = {f"{v.name}": v.version for v in upstream}
-    payloads = [[task.name, _jsonable(task.payload, root)] for task in tasks]
+    payloads = [[task.name, jsonable(task.payload, root)] for task in tasks]
     plan = {"stage": stage.fingerprint(root), "inputs": inputs, "tasks": payloads}
     fingerprint = digest({**plan, "details": details or {}})
     version = f"v-{fingerprint[:16]}"
@@ -280,11 +108,6 @@ def run_stage(
 def shard_tasks(version: DatasetVersion) -> list[Task]:
     """One task for each shard of `version`, under the same names: for row-aligned outputs."""
     return [Task(shard, {}) for shard in version.shards]
-
-
-def digest(value: Any) -> str:
-    """SHA-256 of a JSON value, hex."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def _target(root: str, names: list[str], stage: Stage, version: str, fingerprint: str) -> Target:
@@ -410,7 +233,7 @@ def _manifest(
         "version": version,
         "fingerprint": fingerprint,
         "stage": {"name": stage.name, "version": stage.version},
-        "config": {f.name: _jsonable(getattr(stage, f.name)) for f in dataclasses.fields(stage)},
+        "config": {f.name: jsonable(getattr(stage, f.name)) for f in dataclasses.fields(stage)},
         "code_commit": code_commit(),
         "made_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "inputs": inputs,
@@ -454,25 +277,3 @@ class _Progress:
                 left = seconds / fresh * (self._total - done)
                 log.info("%s: %d of %d shards, about %.0f s left", self._stage.name, done, self._total, left)
             told = done
-
-
-def _jsonable(value: Any, root: str = "") -> Any:
-    if isinstance(value, BaseModel):
-        return _jsonable(value.model_dump(mode="json"), root)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _jsonable(getattr(value, f.name), root) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(k): _jsonable(v, root) for k, v in sorted(value.items())}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(v, root) for v in value]
-    if isinstance(value, str) and root and value.startswith(f"{root}/"):
-        return f"<data root>{value[len(root) :]}"
-    if value is None or isinstance(value, (str, int, float, bool)):
-        return value
-    raise TypeError(
-        f"a stage's field holds a {type(value).__name__}; only JSON values and config models are allowed"
-    )
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
