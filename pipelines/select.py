@@ -31,6 +31,7 @@ class Reason(StrEnum):
     QUALITY = "quality"
     EXACT_DUPLICATE = "exact_duplicate"
     NEAR_DUPLICATE = "near_duplicate"
+    PASSAGES = "passages"
     TOO_MANY_PIECES = "too_many_pieces"
     CONTAMINATED = "contaminated"
     KEPT = "kept"
@@ -38,7 +39,7 @@ class Reason(StrEnum):
 
 _REASONS = list(Reason)
 _LANGUAGE_REASONS = pa.array([Reason.LANGUAGE, Reason.LANGUAGE_UNCERTAIN], pa.string())
-_CONTAMINATION_REASONS = pa.array([Reason.TOO_MANY_PIECES, Reason.CONTAMINATED], pa.string())
+_CUT_REASONS = pa.array([Reason.PASSAGES, Reason.TOO_MANY_PIECES, Reason.CONTAMINATED], pa.string())
 
 
 class SelectionConfig(BaseModel):
@@ -125,11 +126,11 @@ def select(
 def decide(
     selection: pa.Table, duplicates: pa.Table, contamination: pa.Table, min_jaccard: float
 ) -> pa.Table:
-    """The final decisions: `selection` with the documents dropped that deduplication or decontamination took.
+    """The final decisions: `selection` with the documents dropped that a later step took.
 
     `duplicates` is in the form of schemas.DUPLICATES; `contamination` has the columns doc_id, reason
-    (too_many_pieces or contaminated), figure, limit and evidence, one row for each document lost as a
-    whole. Both may hold documents of other shards. The limit of a near duplicate is `min_jaccard`.
+    (passages, too_many_pieces or contaminated), figure, limit and evidence, one row for each document that
+    cutting took as a whole. Both may hold documents of other shards. The limit of a near duplicate is `min_jaccard`.
     ValueError where a document appears there that an earlier step dropped: each step sees only what the
     steps before it kept.
     """
@@ -233,7 +234,7 @@ def _apply(decisions: pa.Table, losses: pa.Table, name: str) -> pa.Table:
 
 
 def _check_reasons(contamination: pa.Table) -> None:
-    allowed = _CONTAMINATION_REASONS.to_pylist()
+    allowed = _CUT_REASONS.to_pylist()
     unknown = sorted(set(contamination["reason"].unique().to_pylist()) - set(allowed))
     if unknown:
         raise ValueError(f"contamination: unknown reasons {unknown} in column 'reason', expected {allowed}")

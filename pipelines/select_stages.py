@@ -9,11 +9,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.dataset import read_shard
-from pipelines.decontaminate_stage import DECONTAMINATED
+from pipelines.decontaminate import PIECES_TOO_SHORT, TOO_MANY_PIECES
+from pipelines.decontaminate_stage import DECONTAMINATED, PASSAGES_CUT_OUT
 from pipelines.repeated import REPEATED
 from pipelines.runner import RECORDS, ShardOutput, Stage, Task
 from pipelines.schemas import DECISIONS, DOCUMENTS, DUPLICATES, SELECTED, SELECTION, SIGNALS, DatasetSchema
 from pipelines.select import Reason, SelectionConfig, decide, select
+
+_LOSSES = {
+    PASSAGES_CUT_OUT: Reason.PASSAGES,
+    TOO_MANY_PIECES: Reason.TOO_MANY_PIECES,
+    PIECES_TOO_SHORT: Reason.CONTAMINATED,
+}
+"""Outcomes of decontamination that take a document as a whole, and what they are called in `decisions`."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class DecideStage(Stage):
     """selection + duplicates + outcome of decontamination → decisions, one row a document."""
 
     name: ClassVar[str] = "decide"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     selection: str
     duplicates: str
@@ -104,16 +112,19 @@ class DecideStage(Stage):
 
 def whole_losses(outcomes: pa.Table, max_pieces: int) -> pa.Table:
     """Of DECONTAMINATED rows the documents that were lost as a whole, as `decide` takes them."""
-    split = pc.equal(outcomes["outcome"], "too_many_pieces")
-    short = pc.equal(outcomes["outcome"], "pieces_too_short")
-    lost = outcomes.filter(pc.or_(split, short))
-    split = pc.equal(lost["outcome"], "too_many_pieces")
+    reasons = pa.array(list(_LOSSES.values()), pa.string())
+    found = pc.index_in(outcomes["outcome"], value_set=pa.array(list(_LOSSES), pa.string()))
+    lost = outcomes.append_column("reason", reasons.take(found.combine_chunks())).filter(pc.is_valid(found))
+    no_figure = pa.scalar(None, pa.float64())
+    split = pc.equal(lost["reason"], str(Reason.TOO_MANY_PIECES))
+    cut = pc.equal(lost["reason"], str(Reason.CONTAMINATED))
+    cut_bytes = pc.if_else(cut, lost["cut_bytes"].cast(pa.float64()), no_figure)
     return pa.table(
         {
             "doc_id": lost["doc_id"],
-            "reason": pc.if_else(split, str(Reason.TOO_MANY_PIECES), str(Reason.CONTAMINATED)),
-            "figure": pc.if_else(split, lost["n_split"], lost["cut_bytes"]).cast(pa.float64()),
-            "limit": pc.if_else(split, pa.scalar(float(max_pieces)), pa.scalar(None, pa.float64())),
+            "reason": lost["reason"],
+            "figure": pc.if_else(split, lost["n_split"].cast(pa.float64()), cut_bytes),
+            "limit": pc.if_else(split, pa.scalar(float(max_pieces)), no_figure),
             "evidence": lost["benchmark"],
         }
     )
