@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from dedup.config import SOURCE_RANK, DedupConfig, Preference
 from dedup.index import IndexHeader, LaterCriterion, index_header
 from dedup.minhash import MinHashConfig
 from pipelines import storage
 from pipelines.artifact import build_artifact, build_table
-from pipelines.build.built import Built, Check
-from pipelines.build.selecting import RoleOrderError, by_shard
-from pipelines.dataset import DatasetError, DatasetVersion, current, publish, read_dataset, read_shard
+from pipelines.build.built import Built
+from pipelines.build.removals import by_shard, source_ranks, survivors_stay
+from pipelines.dataset import DatasetError, DatasetVersion, current, publish, read_shard
 from pipelines.dedup_index import (
     BANDS,
     INDEX,
@@ -41,69 +42,104 @@ from pipelines.mill import Mill
 from pipelines.runner import Task, run_stage, shard_tasks
 from pipelines.schemas import DUPLICATES
 
-_CODE_VERSION = 1
+ROLES_KEY = "ops.duplicates.config.roles"
+_CODE_VERSION = 2
 
 
 class IndexConfig(BaseModel):
-    """The index of earlier snapshots, and what is a duplicate of what it holds."""
+    """Where the index of earlier snapshots stands, and how it is used."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(
         default="dedup_index",
-        description="folder of the index; a relative one stands under the data root",
+        description="folder of the index, the same one for every snapshot; a relative one stands under the "
+        "data root",
         min_length=1,
     )
     update: bool = Field(default=True, description="add what stays to the index; off: look up alone")
-    threshold: float = Field(
-        default=0.75,
-        description="Jaccard similarity of the shingle sets, 0..1, from which a document is removed",
-        gt=0,
-        le=1,
-    )
     bucket_limit: int = Field(
         default=32, description="survivors of an LSH bucket that a document is compared with", ge=1, le=1024
     )
-    order: list[LaterCriterion] = Field(
-        default=["source_rank", "quality", "length"],
-        description="criteria for the survivor among documents of one day; the older one wins before them, "
-        "the smaller id decides last",
-    )
-    roles: list[str] = Field(
-        default=["wikipedia", "books1", "books2", "webtext", "other", "crawl"],
-        description="roles from the one whose copy stays to the one whose copy goes (source_rank)",
-    )
+
+
+class IndexSettingError(ValueError):
+    """A setting of deduplication has no meaning for an index."""
+
+
+_NOT_HONOURED = {
+    "max_pairs_bucket": "index.bucket_limit bounds the comparisons of a bucket",
+    "scope": "every document is compared with all earlier ones",
+    "within": "every source loses documents to every other",
+    "across": "every source loses documents to every other",
+    "chain_break": "a document goes only for a survivor that it is itself similar to",
+    "spark_components_above_edges": "there are no components",
+}
+_CRITERIA: dict[Preference, LaterCriterion] = {
+    Preference(by=SOURCE_RANK, keep="lowest"): "source_rank",
+    Preference(by="quality_score"): "quality",
+    Preference(by="n_words"): "length",
+}
 
 
 class BatchError(ValueError):
     """This snapshot cannot be held against the index."""
 
 
-def build_indexed_duplicates(mill: Mill, config: IndexConfig) -> Built:
+def index_criteria(dedup: DedupConfig) -> list[LaterCriterion]:
+    """The survivor policy as the index knows it; IndexSettingError for a setting that it cannot honour."""
+    for name, why in _NOT_HONOURED.items():
+        found, default = getattr(dedup, name), DedupConfig.model_fields[name].default
+        if found != default:
+            raise IndexSettingError(
+                f"dedup.{name} is {found!r}, but with an index {why}; leave it at {default!r}, or set "
+                "index to null"
+            )
+    unknown = [preference for preference in dedup.survivor_order if preference not in _CRITERIA]
+    if unknown:
+        known = ", ".join(f"{{by: {preference.by}, keep: {preference.keep}}}" for preference in _CRITERIA)
+        raise IndexSettingError(
+            f"dedup.survivor_order names {{by: {unknown[0].by}, keep: {unknown[0].keep}}}, but with an index "
+            f"the oldest document stays, and among those of one day the only criteria are {known}; name "
+            "these alone, or set index to null"
+        )
+    return [_CRITERIA[preference] for preference in dedup.survivor_order]
+
+
+def build_indexed_duplicates(mill: Mill, index: IndexConfig, dedup: DedupConfig, roles: list[str]) -> Built:
     """Find the duplicates of the selected documents in the index and among themselves; add the rest to it.
 
     The index's new version is published here, once the checks hold; the caller publishes the duplicates.
-    Run again for the same documents, it makes and adds nothing.
+    Run again for the same documents, it makes and adds nothing. `roles` are those of source_rank, the best
+    first. IndexSettingError where `dedup` asks for what an index cannot do.
     """
     inputs = {name: current(mill.root, name) for name in ("documents", "signals", "sketches", "selection")}
     minhash = MinHashConfig.model_validate(inputs["sketches"].manifest["details"]["minhash"])
-    header = index_header(minhash, config.threshold, config.bucket_limit, config.order)
-    path = config.path if storage.is_remote(config.path) else _local(mill, config.path)
+    header = index_header(minhash, dedup.threshold, index.bucket_limit, index_criteria(dedup))
+    ranks = source_ranks(inputs["documents"].manifest["details"]["roles"], roles, ROLES_KEY)
+    path = index.path if storage.is_remote(index.path) else _local(mill, index.path)
     latest = open_index(path) if index_exists(path) else None
     if latest:
         latest.check_header(header)
-    batch, keys = _describe(mill, inputs, minhash, config.roles)
+    batch, keys = _describe(mill, inputs, minhash, ranks)
     base = _base(latest, path, batch)
-    if latest is None and not config.update:
+    if latest is None and not index.update:
         raise DatasetError(f"{path}: there is no index; run once with index.update: true to make it")
     meet = MeetStage(keys.folder, keys.shards, minhash, base.bands.folder if base else "")
     tasks = [Task(name, {}) for name in band_names(minhash.bands)]
     upstream = [keys, base.bands] if base else [keys]
     meetings = run_stage(mill.spark, mill.root, meet, tasks, upstream)[MEETINGS.name]
     decide = _once(lambda: decide_batch(batch, meetings, base, header))
-    versions = _store(mill, inputs["documents"], batch, meetings, base, header, decide)
-    check = _survivors_stay(read_dataset(versions[0], DUPLICATES, ["doc_id", "survivor_id"]))
-    if config.update and check.passed:
+    told = {
+        "dedup": dedup.model_dump(mode="json"),
+        "roles": roles,
+        # Whether the index is added to does not change what is found.
+        "index": index.model_dump(mode="json", exclude={"update"}),
+    }
+    key = {"config": told, "header": header.model_dump(mode="json"), "code": _CODE_VERSION}
+    versions = _store(mill, inputs["documents"], batch, meetings, base, key, decide)
+    check = survivors_stay(versions[0])
+    if index.update and check.passed:
         grown = _grow(mill, path, header, base, (batch, keys), versions, meet)
         _check_unmoved(path, latest)
         publish(path, grown)
@@ -115,15 +151,11 @@ def _local(mill: Mill, path: str) -> str:
 
 
 def _describe(
-    mill: Mill, inputs: dict[str, DatasetVersion], minhash: MinHashConfig, order: list[str]
+    mill: Mill, inputs: dict[str, DatasetVersion], minhash: MinHashConfig, ranks: dict[str, int]
 ) -> tuple[DatasetVersion, DatasetVersion]:
-    roles: dict[str, str] = inputs["documents"].manifest["details"]["roles"]
-    missing = sorted(set(roles.values()) - set(order))
-    if missing:
-        raise RoleOrderError(f"index.roles: names {order}, but the sources have roles {missing} too")
-    ranks = [[source, order.index(role)] for source, role in sorted(roles.items())]
+    by_source = [[source, rank] for source, rank in sorted(ranks.items())]
     folders = [inputs[name].folder for name in ("documents", "signals", "sketches", "selection")]
-    stage = DescribeBatchStage(folders[0], folders[1], folders[2], folders[3], ranks, minhash)
+    stage = DescribeBatchStage(folders[0], folders[1], folders[2], folders[3], by_source, minhash)
     made = run_stage(mill.spark, mill.root, stage, shard_tasks(inputs["documents"]), list(inputs.values()))
     return made[batch_schema(minhash.num_perm).name], made[batch_keys_schema(minhash.bands).name]
 
@@ -150,14 +182,13 @@ def _store(
     batch: DatasetVersion,
     meetings: DatasetVersion,
     base: StoredIndex | None,
-    header: IndexHeader,
+    key: dict[str, Any],
     decide: Callable[[], Decided],
 ) -> tuple[DatasetVersion, DatasetVersion, DatasetVersion]:
     """The versions of duplicates, of what the batch lost and of what it adds to shared buckets."""
     inputs = {"documents": documents, "batch": batch, "meetings": meetings}
     if base:
         inputs["index"] = base.version
-    key = {"header": header.model_dump(mode="json"), "code": _CODE_VERSION}
 
     def duplicates() -> tuple[dict[str, pa.Table], dict[str, Any]]:
         found = decide()
@@ -221,12 +252,6 @@ def _check_unmoved(path: str, latest: StoredIndex | None) -> None:
     now = current(path, INDEX).version if index_exists(path) else None
     if now != (latest.version.version if latest else None):
         raise BatchError(f"{path}: another run added to the index meanwhile ({now}); run this one again")
-
-
-def _survivors_stay(duplicates: pa.Table) -> Check:
-    lost = set(duplicates["doc_id"].to_pylist()) & set(duplicates["survivor_id"].to_pylist())
-    detail = f"{len(duplicates)} duplicates" + (f", {min(lost)} is also a survivor" if lost else "")
-    return Check("survivors_stay", not lost, detail)
 
 
 def _once(make: Callable[[], Decided]) -> Callable[[], Decided]:

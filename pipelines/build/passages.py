@@ -6,6 +6,7 @@ from dedup.passages import PassageConfig
 from pipelines import storage
 from pipelines.artifact import build_table
 from pipelines.build.built import Built, Check, aligned
+from pipelines.build.removals import source_ranks
 from pipelines.dataset import POINTER, DatasetVersion, current
 from pipelines.mill import Mill
 from pipelines.passages import CutPassagesStage, MergePassagesStage, PassageRowsStage
@@ -45,7 +46,7 @@ def build_passages(mill: Mill, config: PassagesConfig) -> Built:
         return Built(tuple(empty), PASSAGE_CUTS, (nothing,))
     documents, selected = current(mill.root, "documents"), current(mill.root, "selected")
     inputs = [documents, selected]
-    ranks = _ranks(documents.manifest["details"]["roles"], config.roles)
+    ranks = source_ranks(documents.manifest["details"]["roles"], config.roles, "ops.passages.config.roles")
     core = PassageConfig.model_validate(config.model_dump(include=set(PassageConfig.model_fields)))
     folders = (documents.folder, selected.folder)
     first = PassageRowsStage(*folders, ranks, config.hash_ranges, core)
@@ -90,12 +91,3 @@ def _merged(
 
 def _tasks(documents: DatasetVersion) -> list[Task]:
     return [Task(shard, {"number": number}) for number, shard in enumerate(documents.shards)]
-
-
-def _ranks(roles: dict[str, str], order: list[str]) -> dict[str, int]:
-    missing = sorted(set(roles.values()) - set(order))
-    if missing:
-        raise ValueError(
-            f"ops.passages.config.roles: names {order}, but the sources have roles {missing} too; add them"
-        )
-    return {source: order.index(role) for source, role in roles.items()}

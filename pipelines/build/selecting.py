@@ -2,30 +2,31 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dedup.config import DedupConfig, Removal
 from dedup.minhash import MinHashConfig
 from pipelines.artifact import build_table
 from pipelines.build.built import Built, Check, aligned
-from pipelines.dataset import DatasetVersion, current, read_shard
+from pipelines.build.indexing import ROLES_KEY, IndexConfig, build_indexed_duplicates, index_criteria
+from pipelines.build.removals import by_shard, source_ranks, survivors_stay
+from pipelines.dataset import current, read_shard
 from pipelines.deduplicate import deduplicate
 from pipelines.document_rows import StoredRows
 from pipelines.mill import Mill
 from pipelines.repeated import REPEATED, repeated_rows
 from pipelines.runner import run_stage, shard_tasks
-from pipelines.schemas import DOCUMENTS, DUPLICATES, SELECTED, SELECTION
+from pipelines.schemas import DUPLICATES, SELECTED, SELECTION
 from pipelines.select import SelectionConfig
 from pipelines.select_stages import MarkStage, SelectStage
 
 _CODE_VERSION = 1
-_DUPLICATES_CODE_VERSION = 2
+_DUPLICATES_CODE_VERSION = 3
 
 
 class DuplicatesConfig(BaseModel):
@@ -34,14 +35,19 @@ class DuplicatesConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     roles: list[str] = Field(
-        ["wikipedia", "books1", "books2", "webtext", "other", "crawl"],
+        default=["wikipedia", "books1", "books2", "webtext", "other", "crawl"],
         description="roles from the one whose copy stays to the one whose copy goes",
     )
-    dedup: DedupConfig = Field(DedupConfig(), description="similarity, candidates and survivor policy")
+    dedup: DedupConfig = Field(default=DedupConfig(), description="similarity, candidates, survivor policy")
+    index: IndexConfig | None = Field(
+        default=None, description="earlier snapshots to deduplicate against; null: these documents alone"
+    )
 
-
-class RoleOrderError(ValueError):
-    """The order of roles leaves one out."""
+    @model_validator(mode="after")
+    def _index_can_honour(self) -> Self:
+        if self.index is not None:
+            index_criteria(self.dedup)
+        return self
 
 
 def build_selection(mill: Mill, config: SelectionConfig) -> Built:
@@ -64,12 +70,17 @@ def build_selection(mill: Mill, config: SelectionConfig) -> Built:
 
 
 def build_duplicates(mill: Mill, config: DuplicatesConfig) -> Built:
-    """Find the duplicates among the selected documents, and the survivor of each cluster."""
+    """Find the duplicates among the selected documents, and the survivor of each cluster.
+
+    With `index` they are held against earlier snapshots too, by the rule of the index (dedup.online).
+    """
+    if config.index is not None:
+        return build_indexed_duplicates(mill, config.index, config.dedup, config.roles)
     names = ("documents", "signals", "sketches", "selection")
     inputs = {name: current(mill.root, name) for name in names}
     documents, selection = inputs["documents"], inputs["selection"]
     minhash = MinHashConfig.model_validate(inputs["sketches"].manifest["details"]["minhash"])
-    ranks = _ranks(documents.manifest["details"]["roles"], config.roles)
+    ranks = source_ranks(documents.manifest["details"]["roles"], config.roles, ROLES_KEY)
     dedup = by_source(config.dedup, documents.manifest["details"]["roles"], config.roles)
     rows = StoredRows(
         documents.folder,
@@ -92,7 +103,7 @@ def build_duplicates(mill: Mill, config: DuplicatesConfig) -> Built:
 
     key = {"config": config.model_dump(mode="json"), "ranks": ranks, "code": _DUPLICATES_CODE_VERSION}
     version = build_table(mill.root, DUPLICATES, key, make, inputs)
-    return Built((version,), DUPLICATES, (_survivors_stay(version),))
+    return Built((version,), DUPLICATES, (survivors_stay(version),))
 
 
 def build_selected(mill: Mill) -> Built:
@@ -105,16 +116,6 @@ def build_selected(mill: Mill) -> Built:
     kept = version.counts.get("kept", 0)
     some = Check("something_is_kept", kept > 0, f"{kept} of {version.rows} documents are kept")
     return Built((version,), SELECTED, (aligned(version, selection), some))
-
-
-def by_shard(duplicates: pa.Table, documents: DatasetVersion) -> dict[str, pa.Table]:
-    """The duplicates by the documents shard that they stand in, in the order of its rows."""
-    tables = {}
-    for shard in documents.shards:
-        ids = read_shard(documents.folder, shard, DOCUMENTS, ["doc_id"])["doc_id"]
-        place = pc.index_in(ids, value_set=duplicates["doc_id"].combine_chunks())
-        tables[shard] = duplicates.take(pc.unique(place.drop_null()))
-    return tables
 
 
 def by_source(config: DedupConfig, roles: Mapping[str, str], known: Sequence[str]) -> DedupConfig:
@@ -139,24 +140,3 @@ def by_source(config: DedupConfig, roles: Mapping[str, str], known: Sequence[str
         sides += [(sources([name]), sources([name])) for name in config.within or []]
         across = [Removal(keep=keep, remove=remove) for keep, remove in sides if keep and remove]
     return config.model_copy(update={"within": within, "across": across})
-
-
-def _ranks(roles: dict[str, str], order: list[str]) -> dict[str, int]:
-    missing = sorted(set(roles.values()) - set(order))
-    if missing:
-        raise RoleOrderError(
-            f"ops.duplicates.config.roles: names {order}, but the sources have roles {missing} too"
-        )
-    return {source: order.index(role) for source, role in roles.items()}
-
-
-def _survivors_stay(version: DatasetVersion) -> Check:
-    removed: set[str] = set()
-    survivors: set[str] = set()
-    for shard in version.shards:
-        table = read_shard(version.folder, shard, DUPLICATES, ["doc_id", "survivor_id"])
-        removed.update(table["doc_id"].to_pylist())
-        survivors.update(table["survivor_id"].to_pylist())
-    lost = survivors & removed
-    detail = f"{len(removed)} duplicates of {len(survivors)} survivors"
-    return Check("survivors_stay", not lost, detail + (f", {min(lost)} is both" if lost else ""))

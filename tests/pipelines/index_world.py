@@ -43,10 +43,12 @@ def publish_world(root: Path, rows: list[dict[str, Any]], minhash: MinHashConfig
         tables["signals"].append(filled(SIGNALS, {"doc_id": ids, "quality_score": quality}))
         tables["sketches"].append(schema_of(minhash).conform(sketch(documents, minhash), "sketches"))
         keep = [not row["text"].startswith("bad") for row in part]
-        tables["selection"].append(filled(SELECTION, {"doc_id": ids, "keep": keep}))
+        reasons = ["kept" if each else "quality" for each in keep]
+        tables["selection"].append(filled(SELECTION, {"doc_id": ids, "keep": keep, "reason": reasons}))
     version = "v-" + digest([[row["doc_id"] for row in rows], minhash.model_dump(mode="json")])[:16]
+    told = {"roles": ROLES, "minhash": minhash.model_dump(mode="json"), "is_demo": False}
     for name, made in tables.items():
-        _write(root / name, name, version, made, {"roles": ROLES, "minhash": minhash.model_dump(mode="json")})
+        _write(root / name, name, version, made, told)
 
 
 def _write(folder: Path, name: str, version: str, tables: list[pa.Table], details: dict[str, Any]) -> None:

@@ -7,17 +7,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
+from dedup.config import DedupConfig, Preference
 from dedup.incremental import deduplicate_into, describe, empty_index
 from dedup.index import IndexMismatchError, index_header
 from dedup.minhash import MinHashConfig
-from pipelines.build.indexing import BatchError, IndexConfig, build_indexed_duplicates
+from pipelines.build.cleaning import CorpusConfig, build_corpus, build_decisions
+from pipelines.build.indexing import BatchError, IndexConfig, index_criteria
+from pipelines.build.removals import by_shard
+from pipelines.build.selecting import DuplicatesConfig, build_duplicates, build_selected
 from pipelines.dataset import DatasetError, read_dataset
 from pipelines.dedup_index import IndexDamagedError, open_index, read_band, snapshot_day
 from pipelines.dedup_index_settle import AlreadyIndexedError
 from pipelines.mill import Mill
-from pipelines.schemas import DUPLICATES
+from pipelines.schemas import DECISIONS, DOCUMENTS, DUPLICATES
 from tests.pipelines.index_world import InProcess, near_copies, publish_world, snapshot_rows
+from tests.pipelines.tables import filled, write_version
 
 MINHASH = MinHashConfig(ngram=1)
 FIRST, SECOND, THIRD = "CC-MAIN-2024-10", "CC-MAIN-2024-18", "CC-MAIN-2024-22"
@@ -34,21 +40,24 @@ def deduplicated(root: Path, rows: list[dict[str, Any]], spark: Any = None, **co
     if not world.exists():
         publish_world(world, rows, minhash)
     mill = Mill(str(world), lambda: spark or InProcess())
-    built = build_indexed_duplicates(mill, IndexConfig(path=str(root / "index"), **config))
-    built.publish(mill.root)
+    dedup = DedupConfig(
+        **{name: config.pop(name) for name in ("threshold", "survivor_order") if name in config}
+    )
+    index = IndexConfig(path=str(root / "index"), **config)
+    built = build_duplicates(mill, DuplicatesConfig(dedup=dedup, index=index)).publish(mill.root)
     table = read_dataset(built.main, DUPLICATES)
     return dict(zip(table["doc_id"].to_pylist(), table["survivor_id"].to_pylist(), strict=True))
 
 
-def in_memory(*snapshots: list[dict[str, Any]]) -> dict[str, str]:
+def in_memory(*snapshots: list[dict[str, Any]], threshold: float = 0.75) -> dict[str, str]:
     """The same by dedup.incremental, all at once."""
     rows = [row for snapshot in snapshots for row in snapshot]
     quality = [int(row["doc_id"][:2], 16) / 255 for row in rows]
     days = [snapshot_day(row["snapshot"]) for row in rows]
     ids = [row["doc_id"] for row in rows]
     batch = describe(pa.array([row["text"] for row in rows]), ids, MINHASH, days, 1, quality)
-    order = IndexConfig().order
-    outcome, _ = deduplicate_into(empty_index(index_header(MINHASH, 0.75, 32, order)), batch)
+    order = index_criteria(DedupConfig())
+    outcome, _ = deduplicate_into(empty_index(index_header(MINHASH, threshold, 32, order)), batch)
     pairs = zip(ids, outcome.survivor_id.to_pylist(), strict=True)
     return {doc: survivor for doc, survivor in pairs if doc != survivor}
 
@@ -65,9 +74,81 @@ def test_snapshots_leave_what_all_at_once_leave(tmp_path: Path) -> None:
     assert sorted(set(found["batch"].to_pylist())) == [0, 1, 2]
 
 
-def test_on_spark_it_is_the_same(tmp_path: Path, spark: Any) -> None:
-    removed = deduplicated(tmp_path, A, spark) | deduplicated(tmp_path, B, spark)
-    assert removed == in_memory(A, B)
+def decided(root: Path, rows: list[dict[str, Any]], spark: Any) -> dict[str, tuple[str, str | None]]:
+    """Reason and evidence of each document of a snapshot, by the build functions from duplicates on."""
+    config = DuplicatesConfig(dedup=DedupConfig(threshold=0.7), index=IndexConfig(path=str(root / "index")))
+    publish_world(root / rows[0]["snapshot"], rows, MINHASH)
+    mill = Mill(str(root / rows[0]["snapshot"]), lambda: spark)
+    build_duplicates(mill, config).publish(mill.root)
+    build_selected(mill).publish(mill.root)
+    build_corpus(mill, CorpusConfig()).publish(mill.root)
+    decisions = read_dataset(build_decisions(mill).publish(mill.root).main, DECISIONS).to_pylist()
+    limits = {row["limit"] for row in decisions if row["reason"] == "near_duplicate"}
+    assert limits == {0.7}
+    return {row["doc_id"]: (row["reason"], row["evidence"]) for row in decisions}
+
+
+def test_on_spark_survivors_of_the_first_snapshot_are_evidence_in_the_second(
+    tmp_path: Path, spark: Any
+) -> None:
+    first, second = decided(tmp_path, A, InProcess()), decided(tmp_path, B, spark)
+    kept_first = {doc for doc, (reason, _) in first.items() if reason == "kept"}
+    kept_second = {doc for doc, (reason, _) in second.items() if reason == "kept"}
+    evidence = {survivor for reason, survivor in second.values() if reason.endswith("_duplicate")}
+    assert len(evidence & kept_first) > 5
+    assert evidence <= kept_first | kept_second
+    removed = {doc: survivor for doc, (reason, survivor) in (first | second).items() if reason != "kept"}
+    assert removed == in_memory(A, B, threshold=0.7)
+
+
+@pytest.mark.parametrize(
+    ("dedup", "told"),
+    [
+        pytest.param({"scope": "source"}, "dedup.scope is 'source'.*all earlier ones", id="scope"),
+        pytest.param({"within": ["crawl"]}, r"dedup.within is \['crawl'\]", id="within"),
+        pytest.param({"across": []}, r"dedup.across is \[\].*leave it at None", id="across"),
+        pytest.param({"chain_break": False}, "dedup.chain_break is False", id="whole components"),
+        pytest.param({"max_pairs_bucket": 8}, "max_pairs_bucket.*index.bucket_limit", id="bucket of pairs"),
+        pytest.param({"spark_components_above_edges": 0}, "no components", id="components"),
+        pytest.param(
+            {"survivor_order": [{"by": "fetched_at", "keep": "lowest"}]},
+            "{by: fetched_at, keep: lowest}.*oldest document stays.*by: n_words",
+            id="another column",
+        ),
+        pytest.param(
+            {"survivor_order": [{"by": "n_words", "keep": "lowest"}]}, "keep: lowest}.*only", id="another end"
+        ),
+    ],
+)
+def test_what_an_index_cannot_honour_is_refused(dedup: dict[str, Any], told: str) -> None:
+    assert DuplicatesConfig(dedup=dedup).index is None
+    with pytest.raises(ValidationError, match=told):
+        DuplicatesConfig(dedup=dedup, index={})
+
+
+def test_the_manifest_tells_the_settings_like_that_of_a_search_without_index(tmp_path: Path) -> None:
+    publish_world(tmp_path, A, MINHASH)
+    mill = Mill(str(tmp_path), InProcess)
+    dedup = DedupConfig(threshold=0.7, survivor_order=[Preference(by="n_words")])
+    roles = ["books1", "crawl"]
+    told = build_duplicates(
+        mill, DuplicatesConfig(dedup=dedup, roles=roles, index=IndexConfig())
+    ).main.manifest
+    assert told["config"]["config"] == {
+        "dedup": dedup.model_dump(mode="json"),
+        "roles": roles,
+        "index": {"path": "dedup_index", "bucket_limit": 32},
+    }
+    assert [shard["name"] for shard in told["shards"]] == ["shard-00000", "shard-00001"]
+    assert (tmp_path / "dedup_index" / "index" / "CURRENT.json").exists()
+    assert told["counts"].keys() >= {"near_duplicates", "exact_duplicates"}
+
+
+def test_a_document_that_stands_in_two_shards_is_one_duplicate(tmp_path: Path) -> None:
+    ids = [["a", "b", "b"], ["b", "c"]]
+    documents = write_version(tmp_path, DOCUMENTS, [filled(DOCUMENTS, {"doc_id": each}) for each in ids])
+    tables = by_shard(filled(DUPLICATES, {"doc_id": ["c", "b"]}), documents)
+    assert [table["doc_id"].to_pylist() for table in tables.values()] == [["b"], ["c"]]
 
 
 def test_a_second_run_adds_nothing(tmp_path: Path) -> None:
@@ -113,7 +194,7 @@ def test_an_older_version_stays_readable(tmp_path: Path) -> None:
         ),
         pytest.param({"threshold": 0.8}, r"threshold = 0.75 \(expected 0.8\)", id="threshold"),
         pytest.param({"bucket_limit": 8}, r"bucket_limit = 32 \(expected 8\)", id="bucket limit"),
-        pytest.param({"order": ["length"]}, r"order = .*quality", id="policy"),
+        pytest.param({"survivor_order": [Preference(by="n_words")]}, r"order = .*quality", id="policy"),
     ],
 )
 def test_an_index_of_other_settings_is_refused(tmp_path: Path, config: dict[str, Any], told: str) -> None:
