@@ -75,8 +75,13 @@ def contamination_rows(contamination: DatasetVersion) -> list[list[Any]]:
 def samples(
     documents: DatasetVersion, decisions: DatasetVersion, n: int = SAMPLES
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """By reason, `n` documents drawn by id: url, source, figure, limit, evidence and the beginning of the text."""
-    chosen = _draw_by_reason(decisions, n)
+    """By reason, `n` documents drawn by id: url, source, figure, limit, evidence and the beginning of the text.
+
+    Kept documents are taken from the crawl: what curated sources hold is known.
+    """
+    roles: dict[str, str] = documents.manifest["details"]["roles"]
+    crawled = [source for source, role in roles.items() if role == "crawl"]
+    chosen = _draw_by_reason(decisions, crawled, n)
     for reason, rows in chosen.items():
         found = []
         for shard, row in rows:
@@ -138,14 +143,19 @@ def _is_figure(cell: str) -> bool:
     return cell[:1].isdigit() or cell == "-"
 
 
-def _draw_by_reason(decisions: DatasetVersion, n: int) -> dict[str, list[tuple[str, int]]]:
+def _draw_by_reason(
+    decisions: DatasetVersion, crawled: list[str], n: int
+) -> dict[str, list[tuple[str, int]]]:
     """By reason in the recipe's order, shard and row of the n documents with the smallest draws."""
     drawn: dict[str, list[tuple[float, str, int]]] = {}
     for shard in decisions.shards:
-        table = read_shard(decisions.folder, shard, DECISIONS, ["doc_id", "reason"])
+        table = read_shard(decisions.folder, shard, DECISIONS, ["doc_id", "source", "reason"])
         draws = uniform(table["doc_id"].combine_chunks(), 0, "report sample")
         for reason in pc.unique(table["reason"]).to_pylist():
-            rows = np.flatnonzero(np.asarray(pc.equal(table["reason"], reason)))
+            chosen = np.asarray(pc.equal(table["reason"], reason))
+            if reason == Reason.KEPT:
+                chosen = chosen & np.asarray(pc.is_in(table["source"], value_set=pa.array(crawled)))
+            rows = np.flatnonzero(chosen)
             best = rows[np.argsort(draws[rows], kind="stable")[:n]]
             drawn.setdefault(reason, []).extend((float(draws[row]), shard, int(row)) for row in best)
     order = [str(reason) for reason in Reason]
