@@ -75,6 +75,8 @@ def _default(field: FieldInfo, nested: type[BaseModel] | None) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
+    if value is None:
+        return "`null`"
     if isinstance(value, BaseModel):
         return ""
     if nested is not None and not value:

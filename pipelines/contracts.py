@@ -6,7 +6,7 @@ python -m pipelines.contracts --write docs/data-contracts.md
 import sys
 from pathlib import Path
 
-from pipelines import decontaminate_stage, diversity, repeated, schemas
+from pipelines import decontaminate_stage, dedup_index, diversity, repeated, schemas
 from pipelines.markdown import markdown_rows
 from pipelines.schemas import DatasetSchema
 
@@ -16,7 +16,8 @@ _HEAD = """# Data contracts
 
 A dataset is a folder under the data root: `CURRENT.json` names the version folder that readers take, in it are the
 shards and `_manifest.json` (counts, config, inputs, code commit, row hash). Every file is plain Parquet. This page is
-written from `pipelines/schemas.py`; writers and readers are held to it.
+written from the schemas in `pipelines`; writers and readers are held to it. `survivors` and `bands` make up an index of
+earlier snapshots ([incremental deduplication](incremental-deduplication.md)) and stand below its path.
 
 ```python
 import json
@@ -33,7 +34,7 @@ print(decisions.group_by("reason").aggregate([("doc_id", "count")]).to_pylist())
 
 
 def datasets() -> list[DatasetSchema]:
-    """Every dataset that a run publishes or keeps, in the order of the recipe."""
+    """Every dataset that a run publishes or keeps, in the order of the recipe; then those of an index."""
     return [
         schemas.DOCUMENTS,
         schemas.SIGNALS,
@@ -42,6 +43,8 @@ def datasets() -> list[DatasetSchema]:
         schemas.sketches_schema(EXAMPLE_PERMUTATIONS, EXAMPLE_BANDS),
         schemas.DUPLICATES,
         schemas.SELECTED,
+        schemas.PASSAGE_CUTS,
+        schemas.PASSAGES_CUT,
         schemas.CORPUS,
         schemas.CONTAMINATION,
         decontaminate_stage.DECONTAMINATED,
@@ -51,6 +54,8 @@ def datasets() -> list[DatasetSchema]:
         schemas.MIXTURE_PLAN,
         schemas.pretraining_schema(EXAMPLE_CONTEXT),
         schemas.DEAD_LETTERS,
+        dedup_index.survivors_schema(EXAMPLE_PERMUTATIONS),
+        dedup_index.BANDS,
     ]
 
 

@@ -80,16 +80,15 @@ def write_inputs(root: Path, shards: list[list[dict]]) -> Mill:
     return Mill(str(root), lambda: None)
 
 
+def here(spark, stage, tasks, target):
+    """The tasks of a stage in this process, as the workers do them."""
+    return {task.name: runner.execute(stage, task, target) for task in tasks}
+
+
 @pytest.fixture
 def without_spark(monkeypatch):
-    """`run_stage` as it is, but the tasks run here: what Spark does with them is tested elsewhere."""
-    monkeypatch.setattr(
-        runner,
-        "_run_on_spark",
-        lambda spark, stage, tasks, target: {
-            task.name: runner.execute(stage, task, target) for task in tasks
-        },
-    )
+    """`run_stage` as it is, but the tasks run here."""
+    monkeypatch.setattr(runner, "_run_on_spark", here)
 
 
 def built(root: Path, shards: list[list[dict]], config: PassagesConfig) -> dict[str, pa.Table]:
@@ -130,6 +129,21 @@ def test_any_sharding_gives_what_memory_gives(tmp_path, without_spark, config):
         told = rows_of(made["passages_cut"])
         assert evidence in (None, told)
         evidence = told
+
+
+def test_on_spark_it_is_the_same(tmp_path, spark, monkeypatch):
+    rows = corpus()
+    shards = [rows[:25], rows[25:]]
+    config = RULES[-1].model_copy(update={"hash_ranges": 2})
+    mill = Mill(write_inputs(tmp_path / "spark", shards).root, lambda: spark)
+    made = build_passages(mill, config).publish(mill.root)
+    told = [
+        read_dataset(v, schema) for v, schema in zip(made.versions, (PASSAGE_CUTS, PASSAGES_CUT), strict=True)
+    ]
+    monkeypatch.setattr(runner, "_run_on_spark", here)
+    expected = built(tmp_path / "here", shards, config)
+    assert [table.to_pylist() for table in told] == [table.to_pylist() for table in expected.values()]
+    assert told[1].num_rows > 20
 
 
 def test_row_groups_and_batches_do_not_change_a_thing(tmp_path, without_spark, monkeypatch):
