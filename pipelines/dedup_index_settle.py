@@ -4,6 +4,7 @@ It holds the documents that share a bucket with another, not the batch: some 600
 sets of the pairs that are measured at a time.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +38,7 @@ _COLUMNS = [
 
 
 class AlreadyIndexedError(ValueError):
-    """A document of the batch is in the index under its own id."""
+    """A crawled document of the batch is in the index under its own id."""
 
 
 @dataclass(frozen=True)
@@ -85,21 +86,28 @@ class _Documents:
 
 
 def decide_batch(
-    batch: DatasetVersion, meetings: DatasetVersion, index: StoredIndex | None, header: IndexHeader
+    batch: DatasetVersion,
+    meetings: DatasetVersion,
+    index: StoredIndex | None,
+    header: IndexHeader,
+    curated: Collection[str] = (),
 ) -> Decided:
-    """Hold a batch against the index and itself; AlreadyIndexedError where that holds its documents."""
-    met = pa.concat_tables(
-        [
-            read_shard(meetings.folder, name, MEETINGS).append_column("band", pa.array([i] * n, pa.int64()))
-            for i, name in enumerate(band_names(header.bands))
-            for n in [_rows(meetings, name)]
-        ]
-    )
-    band, key, row, order = (np.asarray(met[name]) for name in ("band", "key", "row", "order"))
+    """Hold a batch against the index and itself.
+
+    Documents of the sources `curated` come with every snapshot: those that the index holds under their own id
+    stay, stand in the index once, and are counted as already_indexed. Of other sources they are an
+    AlreadyIndexedError.
+    """
+    band, key, row, order = _met(meetings, header.bands)
     orders, rows = np.unique(order[order >= 0]), np.unique(row[row >= 0])
     documents = _Documents(index, batch, orders, rows, header.num_perm)
     table = documents.take(_COLUMNS)
     at = np.where(order >= 0, np.searchsorted(orders, order), len(orders) + np.searchsorted(rows, row))
+    known = _already_indexed(table, len(orders), curated)
+    again = known >= 0
+    # They are settled: what came into their buckets since must not take their place.
+    open_ = ~again[at]
+    band, key, at = band[open_], key[open_], at[open_]
     bucket_keys, bucket = np.unique(np.stack([band, key], axis=1), axis=0, return_inverse=True)
     policy = oldest_first(_standing(table, index, orders), header.order)
     place = np.argsort(policy)
@@ -116,21 +124,27 @@ def decide_batch(
         header.bucket_limit,
         lambda left, right: documents.measure(policy[left], policy[right]),
     )
-    survivor, jaccard = policy[settled.survivor[place]], settled.jaccard[place]
+    survivor = np.where(again, known, policy[settled.survivor[place]])
+    jaccard = settled.jaccard[place]
     removed, base = _removed(survivor, orders, rows), index.size if index else 0
     numbers = np.r_[orders, survivor_numbers(removed, base, batch.rows)[rows]]
     added = np.column_stack([bucket_keys[settled.added_bucket], numbers[policy[settled.added_row]]])
-    duplicates = _duplicates(table, survivor, jaccard)
+    duplicates = _duplicates(table, survivor, jaccard, again)
     counts = {
+        "already_indexed": int(again.sum()),
         "measured_pairs": settled.measured,
-        "matched_in_index": int((np.asarray(removed["order"]) >= 0).sum()),
+        "matched_in_index": int((np.asarray(removed["order"]) >= 0).sum() - again.sum()),
         "older_than_index": _older(table, len(orders)),
     }
     return Decided(duplicates, removed, _by_band(added, header.bands), counts)
 
 
-def _rows(version: DatasetVersion, shard: str) -> int:
-    return next(int(s["rows"]) for s in version.manifest["shards"] if s["name"] == shard)
+def _met(meetings: DatasetVersion, bands: int) -> tuple[Int64s, Int64s, Int64s, Int64s]:
+    """band, key, row and order of the meetings of all bands."""
+    tables = [read_shard(meetings.folder, name, MEETINGS) for name in band_names(bands)]
+    band = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    met = pa.concat_tables(tables)
+    return band, np.asarray(met["key"]), np.asarray(met["row"]), np.asarray(met["order"])
 
 
 def _standing(table: pa.Table, index: StoredIndex | None, orders: Int64s) -> Standing:
@@ -162,15 +176,31 @@ def _removed(survivor: Int64s, orders: Int64s, rows: Int64s) -> pa.Table:
     return pa.table([rows[gone - n], numbers, held], schema=REMOVED.schema)
 
 
-def _duplicates(table: pa.Table, survivor: Int64s, jaccard: npt.NDArray[np.float64]) -> pa.Table:
-    gone = np.flatnonzero(survivor != np.arange(len(survivor)))
-    removed, stays = table.take(pa.array(gone)), table.take(pa.array(survivor[gone]))
-    own = np.flatnonzero(np.asarray(pc.equal(removed["doc_id"], stays["doc_id"])))
-    if own.size:
+def _already_indexed(table: pa.Table, n_indexed: int, curated: Collection[str]) -> Int64s:
+    """For each document the row of the indexed one with its id, -1 where there is none or it is that one.
+
+    AlreadyIndexedError where a document that is not of `curated` has one.
+    """
+    ids = table["doc_id"].combine_chunks()
+    found = pc.fill_null(pc.index_in(ids[n_indexed:], value_set=ids[:n_indexed]), -1)
+    known = np.r_[np.full(n_indexed, -1), np.asarray(found)].astype(np.int64)
+    allowed = np.asarray(pc.is_in(table["source"], value_set=pa.array(sorted(curated), pa.string())))
+    wrong = np.flatnonzero((known >= 0) & ~allowed)
+    if wrong.size:
         raise AlreadyIndexedError(
-            f"document {removed['doc_id'][int(own[0])]} is in the index already ({own.size} such documents); "
-            "deduplicate each snapshot once, or set update: false to look up alone"
+            f"document {ids[int(wrong[0])]} of source '{table['source'][int(wrong[0])]}' is in the "
+            f"index already ({wrong.size} such documents); deduplicate each snapshot once, or use another "
+            "index path"
         )
+    return known
+
+
+def _duplicates(
+    table: pa.Table, survivor: Int64s, jaccard: npt.NDArray[np.float64], again: npt.NDArray[np.bool_]
+) -> pa.Table:
+    gone = np.flatnonzero((survivor != np.arange(len(survivor))) & ~again)
+    sizes = np.bincount(survivor[~again], minlength=len(survivor))
+    removed, stays = table.take(pa.array(gone)), table.take(pa.array(survivor[gone]))
     exact = pc.equal(removed["exact_hash"], stays["exact_hash"])
     columns: dict[str, Any] = {
         "doc_id": removed["doc_id"],
@@ -179,7 +209,7 @@ def _duplicates(table: pa.Table, survivor: Int64s, jaccard: npt.NDArray[np.float
         "survivor_source": stays["source"],
         "kind": pc.if_else(exact, "exact", "near"),
         "jaccard": pa.array(jaccard[gone].astype(np.float32)),
-        "cluster_size": pa.array(np.bincount(survivor, minlength=len(survivor))[survivor[gone]]),
+        "cluster_size": pa.array(sizes[survivor[gone]]),
     }
     return DUPLICATES.conform(pa.table(columns).sort_by("doc_id"), DUPLICATES.name)
 

@@ -116,7 +116,9 @@ def build_indexed_duplicates(mill: Mill, index: IndexConfig, dedup: DedupConfig,
     inputs = {name: current(mill.root, name) for name in ("documents", "signals", "sketches", "selection")}
     minhash = MinHashConfig.model_validate(inputs["sketches"].manifest["details"]["minhash"])
     header = index_header(minhash, dedup.threshold, index.bucket_limit, index_criteria(dedup))
-    ranks = source_ranks(inputs["documents"].manifest["details"]["roles"], roles, ROLES_KEY)
+    of_source: dict[str, str] = inputs["documents"].manifest["details"]["roles"]
+    ranks = source_ranks(of_source, roles, ROLES_KEY)
+    curated = sorted(source for source, role in of_source.items() if role != "crawl")
     path = index.path if storage.is_remote(index.path) else _local(mill, index.path)
     latest = open_index(path) if index_exists(path) else None
     if latest:
@@ -129,14 +131,19 @@ def build_indexed_duplicates(mill: Mill, index: IndexConfig, dedup: DedupConfig,
     tasks = [Task(name, {}) for name in band_names(minhash.bands)]
     upstream = [keys, base.bands] if base else [keys]
     meetings = run_stage(mill.spark, mill.root, meet, tasks, upstream)[MEETINGS.name]
-    decide = _once(lambda: decide_batch(batch, meetings, base, header))
+    decide = _once(lambda: decide_batch(batch, meetings, base, header, curated))
     told = {
         "dedup": dedup.model_dump(mode="json"),
         "roles": roles,
         # Whether the index is added to does not change what is found.
         "index": index.model_dump(mode="json", exclude={"update"}),
     }
-    key = {"config": told, "header": header.model_dump(mode="json"), "code": _CODE_VERSION}
+    key = {
+        "config": told,
+        "header": header.model_dump(mode="json"),
+        "curated": curated,
+        "code": _CODE_VERSION,
+    }
     versions = _store(mill, inputs["documents"], batch, meetings, base, key, decide)
     check = survivors_stay(versions[0])
     if index.update and check.passed:

@@ -37,7 +37,9 @@ def publish_world(root: Path, rows: list[dict[str, Any]], minhash: MinHashConfig
         ids = [row["doc_id"] for row in part]
         columns = {name: [row[name] for row in part] for name in ("doc_id", "snapshot", "url", "text")}
         words = [len(row["text"].split()) for row in part]
-        documents = filled(DOCUMENTS, {**columns, "source": ["crawl"] * len(part), "n_words": words})
+        documents = filled(
+            DOCUMENTS, {**columns, "source": [row.get("source", "crawl") for row in part], "n_words": words}
+        )
         tables["documents"].append(documents)
         quality = [int(doc_id[:2], 16) / 255 for doc_id in ids]
         tables["signals"].append(filled(SIGNALS, {"doc_id": ids, "quality_score": quality}))

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pipelines.build.cleaning import CorpusConfig, build_corpus, build_decisions
 from pipelines.build.indexing import BatchError, IndexConfig, index_criteria
 from pipelines.build.removals import by_shard
 from pipelines.build.selecting import DuplicatesConfig, build_duplicates, build_selected
-from pipelines.dataset import DatasetError, read_dataset
+from pipelines.dataset import DatasetError, current, read_dataset
 from pipelines.dedup_index import IndexDamagedError, open_index, read_band, snapshot_day
 from pipelines.dedup_index_settle import AlreadyIndexedError
 from pipelines.mill import Mill
@@ -274,6 +275,20 @@ def test_documents_that_are_in_the_index_are_refused(tmp_path: Path) -> None:
     deduplicated(tmp_path, A)
     with pytest.raises(AlreadyIndexedError, match="in the index already"):
         deduplicated(tmp_path, A + B)
+
+
+def test_curated_documents_come_with_every_snapshot_and_stand_in_the_index_once(tmp_path: Path) -> None:
+    books = [{**row, "source": "books"} for row in snapshot_rows("books", near_copies(5, 30))]
+    ids = {row["doc_id"] for row in books}
+    first, second = deduplicated(tmp_path, A + books), deduplicated(tmp_path, B + books)
+    assert ids & second.keys() == ids & first.keys()
+    assert 5 < len(ids & first.keys()) < len(ids)
+    assert any(survivor in ids for doc, survivor in second.items() if doc not in ids)
+    index = open_index(str(tmp_path / "index"))
+    assert index.size == len(A + B + books) - len(first | second)
+    told = read_dataset(current(str(tmp_path / f"data-{SECOND}-90-1-14"), "duplicates"), DUPLICATES)
+    sizes = dict(zip(told["survivor_id"].to_pylist(), told["cluster_size"].to_pylist(), strict=True))
+    assert sizes == {survivor: 1 + n for survivor, n in Counter(second.values()).items()}
 
 
 def test_a_batch_before_the_last_is_not_added_again(tmp_path: Path) -> None:
