@@ -9,7 +9,8 @@ duplicates = mill_asset(
     "duplicates",
     build_duplicates,
     group="dedup",
-    description="Exact and verified near-duplicates among the selected documents, each with its survivor.",
+    description="Exact and verified near-duplicates among the selected documents, each with its survivor; "
+    "with `index` against earlier snapshots too.",
     deps=["documents", "signals", "sketches", "selection"],
     config=DuplicatesConfig,
     checks=["survivors_stay"],

@@ -16,8 +16,8 @@ _HEAD = """# Data contracts
 
 A dataset is a folder under the data root: `CURRENT.json` names the version folder that readers take, in it are the
 shards and `_manifest.json` (counts, config, inputs, code commit, row hash). Every file is plain Parquet. This page is
-written from the schemas in `pipelines`; writers and readers are held to it. `survivors` and `bands` make up an index of
-earlier snapshots ([incremental deduplication](incremental-deduplication.md)) and stand below its path.
+written from the schemas in `pipelines`; writers and readers are held to it. `survivors` and `bands` are those of
+an index of earlier snapshots ([incremental deduplication](incremental-deduplication.md)) and stand below its path.
 
 ```python
 import json

@@ -43,8 +43,12 @@ def run(config: dict[str, Any], tmp_path: Path) -> dg.ExecuteInProcessResult:
             {"pretraining": {"config": {"context": 0}}},
             r"ops.pretraining.config.context: .*greater than or equal to 1",
         ),
+        (
+            {"duplicates": {"config": {"index": {}, "dedup": {"scope": "source"}}}},
+            r"ops.duplicates.config: .*dedup.scope is 'source', but with an index",
+        ),
     ],
-    ids=["an-early-asset", "the-last-asset"],
+    ids=["an-early-asset", "the-last-asset", "settings-that-do-not-go-together"],
 )
 def test_a_value_out_of_range_fails_before_the_first_step(
     ops: dict[str, Any], message: str, tmp_path: Path

@@ -5,12 +5,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 import yaml
 
+from dedup.bands import hit_curve
+from dedup.presets import GPT3_DEDUP, GPT3_MINHASH
 from orchestration.definitions import defs
+from orchestration.resources import CONFIGS
 from tests.orchestration.commands import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -59,3 +63,30 @@ def test_yaml_fits_the_job(code: str) -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     targets = LINK.findall(page.read_text())
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+DEDUPLICATION = (REPOSITORY / "docs" / "deduplication.md").read_text()
+
+
+def given(block: str) -> dict[str, Any]:
+    """The models of the ops in a run config."""
+    ops = yaml.safe_load(block)["ops"]
+    return {op: CONFIGS[op].model_validate(ops[op]["config"]) for op in ops}
+
+
+def test_the_order_shown_as_the_default_is_the_default() -> None:
+    codes = [code for kind, code in BLOCK.findall(DEDUPLICATION) if kind == "yaml"]
+    shown = [given(code)["duplicates"] for code in codes if "survivor_order" in code]
+    assert shown == [CONFIGS["duplicates"]()]
+
+
+def test_the_literal_run_config_is_the_preset() -> None:
+    literal = given(DEDUPLICATION.split("<!-- gpt3 -->\n```yaml\n")[1].split("```")[0])
+    assert (literal["sketches"].minhash, literal["duplicates"].dedup) == (GPT3_MINHASH, GPT3_DEDUP)
+
+
+@pytest.mark.parametrize(("bands", "rows"), [(14, 8), (20, 5), (10, 1)])
+def test_the_table_of_hits_is_the_curve(bands: int, rows: int) -> None:
+    row = rf"^\| {bands} bands of {rows}\b(?: \(default\))? \|(.*)\|$"
+    (line,) = re.findall(row, DEDUPLICATION, re.MULTILINE)
+    assert [cell.strip() for cell in line.split("|")] == [f"{p:.3f}" for _, p in hit_curve(bands, rows)]
