@@ -291,6 +291,18 @@ def test_curated_documents_come_with_every_snapshot_and_stand_in_the_index_once(
     assert sizes == {survivor: 1 + n for survivor, n in Counter(second.values()).items()}
 
 
+def test_curated_documents_that_come_again_leave_no_trace_in_the_index(tmp_path: Path) -> None:
+    books = [{**row, "source": "books"} for row in snapshot_rows("books", near_copies(5, 30))]
+    stored = []
+    for name, second in (("with", B + books), ("without", B)):
+        removed = deduplicated(tmp_path / name, A + books)
+        rows = [row for row in second if row["doc_id"] not in removed]
+        deduplicated(tmp_path / name, rows)
+        stored.append(open_index(str(tmp_path / name / "index")))
+    assert stored[0].bands.row_hash == stored[1].bands.row_hash
+    assert stored[0].size == stored[1].size
+
+
 def test_a_batch_before_the_last_is_not_added_again(tmp_path: Path) -> None:
     deduplicated(tmp_path, A)
     deduplicated(tmp_path, B)
