@@ -1,14 +1,14 @@
 """What deduplication finds and what it wrongly removes, ours and its peers', against brute-force similarity.
 
-    python -m benchmarks.dedup_quality FOLDER [--peers PYTHON ...] [--data ../shared/data] [--json FILE]
+    python -m benchmarks.dedup_quality FOLDER [--peers PYTHON ...] [--data ../shared/data] [--sets NAME ...]
 
 FOLDER: a version folder of the dataset documents. Sets:
 
 - constructed  real texts and one copy of each with single words replaced, J aimed at 0.5, 0.55 ... 0.95
 - pages        real pages of many languages as they are: all manuals of one project, which share templates and
                stand there in translations half done, and others drawn by the hash of their text, 4,000 in all
-- articles     1,000 news articles with ten planted pairs (DATA/eval)
-- judged       pairs of web texts that people judged, each pair taken by itself (DATA/eval)
+- labelled     1,000 news articles with ten planted pairs, and pairs of web texts that people judged, each
+               pair taken by itself (DATA/eval)
 
 J is the exact Jaccard similarity of word 5-grams of all pairs (benchmarks.dedup_sets). A removed document is
 right if one with J of 0.75 or more to it was kept (precision); a pair of 0.75 or more is found if not both
@@ -18,6 +18,7 @@ were kept (recall). Peers are run as in benchmarks.dedup_peers: the same 5-grams
 import argparse
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from dedup.near import candidates
 from dedup.verify import verify_pairs
 from text.hashing import hash64
 
+SETS = ("constructed", "pages", "labelled")
 THRESHOLD = 0.75
 TARGETS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
 EDGES = (*(round(0.4 + 0.05 * i, 2) for i in range(12)), 1.0, 1.01)
@@ -169,6 +171,34 @@ def show_search(name: str, told: dict[str, Any], minhash: MinHashConfig) -> None
             )
 
 
+def measure(sets: dict[str, list[str]], pairs: dict[str, SimilarPairs], some: list[Tool]) -> dict[str, Any]:
+    """The kept sets of all tools; a tool that is not there is named and left out."""
+    figures: dict[str, Any] = {name: {} for name in sets}
+    with tempfile.TemporaryDirectory() as scratch:
+        for tool in some:
+            for name, texts in sets.items():
+                kept = kept_rows(tool, texts, Path(scratch))
+                if kept is None:
+                    print(f"{tool.name}: no Python given can import it, left out")
+                    break
+                figures[name][tool.name] = kept_set(kept, pairs[name])
+    return figures
+
+
+def labelled(data: Path, some: list[Tool]) -> dict[str, Any]:
+    """Planted pairs of the articles that were parted, and judged pairs that were merged."""
+    texts, truth = articles(data)
+    figures: dict[str, Any] = {"planted": {}, "judged": {}}
+    with tempfile.TemporaryDirectory() as scratch:
+        for tool in some:
+            kept = kept_rows(tool, texts, Path(scratch))
+            if kept is not None:
+                parted = sum(bool(kept[a]) != bool(kept[b]) for a, b in truth)
+                figures["planted"][tool.name] = [len(truth), parted, int((~kept).sum())]
+                figures["judged"][tool.name] = judged(tool, judged_pairs(data), Path(scratch))
+    return figures
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -177,43 +207,33 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--peers", nargs="*", default=[], metavar="PYTHON")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     texts, urls = real_texts(arguments.folder)
-    planted, truth = articles(arguments.data)
-    sets = {
-        "constructed": constructed(originals(texts), TARGETS),
-        "pages": pages(texts, urls),
-        "articles": planted,
+    found = tools(arguments.peers)
+    made: dict[str, Callable[[], list[str]]] = {
+        "constructed": lambda: constructed(originals(texts), TARGETS),
+        "pages": lambda: pages(texts, urls),
     }
+    sets = {name: build() for name, build in made.items() if name in arguments.sets}
     # An independent oracle first: every pair, no signature and no band.
     pairs = {name: similar_pairs(pa.array(some, pa.large_string()), EDGES[0]) for name, some in sets.items()}
-    figures: dict[str, Any] = {name: {} for name in [*sets, "planted", "judged"]}
-    with tempfile.TemporaryDirectory() as scratch:
-        for tool in tools(arguments.peers):
-            for name, some in sets.items():
-                kept = kept_rows(tool, some, Path(scratch))
-                if kept is None:
-                    print(f"{tool.name}: no Python given can import it, left out")
-                    break
-                figures[name][tool.name] = kept_set(kept, pairs[name])
-                if name == "articles":
-                    figures["planted"][tool.name] = sum(bool(kept[a]) != bool(kept[b]) for a, b in truth)
-            merged = judged(tool, judged_pairs(arguments.data), Path(scratch))
-            if merged:
-                figures["judged"][tool.name] = merged
+    figures = measure(sets, pairs, found)
     for name, some in sets.items():
         print(f"\n{name}: {len(some)} texts, {sum(len(text.encode()) for text in some) / 1e6:.1f} MB")
         show_kept(name, figures[name])
-    for minhash in (MinHashConfig(), MinHashConfig(bands=20, rows=5)):
-        for name in ("constructed", "pages"):
-            told = search(sets[name], pairs[name], minhash)
+        for minhash in (MinHashConfig(), MinHashConfig(bands=20, rows=5)):
+            told = search(some, pairs[name], minhash)
             show_search(name, told, minhash)
             figures[f"search {name} {minhash.bands}x{minhash.rows}"] = told
-    print(f"\nplanted pairs of articles parted, of {len(truth)}: {figures['planted']}")
-    print("judged pairs merged, by label: [pairs, merged]")
-    for name, told in figures["judged"].items():
-        print(f"  {name:22s} {told}")
+    if "labelled" in arguments.sets:
+        figures |= labelled(arguments.data, found)
+        print(
+            "\narticles: [planted pairs, parted, documents removed]; judged pairs by label: [pairs, merged]"
+        )
+        for name, told in figures["judged"].items():
+            print(f"  {name:22s} {figures['planted'][name]}  {told}")
     print(json.dumps(figures))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures))

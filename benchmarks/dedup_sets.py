@@ -114,7 +114,11 @@ def edited(text: str, target: float, foreign: Sequence[str], seed: int) -> str:
 
 
 def constructed(texts: Sequence[str], targets: Sequence[float], seed: int = 0) -> list[str]:
-    """Each text, and after all of them one edited copy of each, the targets in turn."""
+    """Each text, and after all of them one edited copy of each, the targets in turn.
+
+    White space is one blank everywhere: tools whose words depend on it see the edits alone.
+    """
+    texts = [" ".join(text.split()) for text in texts]
     foreign = sorted({word for text in texts for word in text.split() if word.isalnum()})
     copies = [edited(text, targets[i % len(targets)], foreign, seed + i) for i, text in enumerate(texts)]
     return [*texts, *copies]

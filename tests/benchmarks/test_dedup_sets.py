@@ -77,7 +77,7 @@ def test_an_edited_text_is_about_as_similar_as_was_asked_for(target):
 
 def test_copies_follow_their_originals_and_are_the_same_at_every_run():
     texts = [" ".join(f"w{i}" for i in range(start, start + 80)) for start in (0, 1000)]
-    made = constructed(texts, [0.9, 0.5])
+    made = constructed(["\n" + text for text in texts], [0.9, 0.5])
     assert made[:2] == texts
     assert made == constructed(texts, [0.9, 0.5])
     assert all(copy != text for copy, text in zip(made[2:], texts, strict=True))
