@@ -36,6 +36,6 @@ documents = mill_asset(
     description="One row a document: extracted text of crawled pages and the curated texts.",
     deps=["crawl", "curated"],
     config=DocumentsConfig,
-    checks=["not_empty"],
+    checks=["not_empty", "every_source_has_documents"],
     kinds=["parquet", "pyspark"],
 )

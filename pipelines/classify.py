@@ -119,6 +119,7 @@ class SignalsStage(Stage):
 
     name: ClassVar[str] = "signals"
     version: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ("fasttext-community",)
 
     documents: str
     model: str

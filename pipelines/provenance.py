@@ -15,7 +15,7 @@ def code_commit() -> str:
     try:
         head = _git(folder, "rev-parse", "HEAD")
         dirty = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, subprocess.SubprocessError) as error:
         return f"unknown ({type(error).__name__})"
     return head + ("+changes" if dirty else "")
 

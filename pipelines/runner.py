@@ -30,6 +30,7 @@ from pipelines.rowhash import RowHash
 from pipelines.schemas import DatasetSchema
 from pipelines.shard_output import ShardOutput, Target
 from pipelines.stage import RECORDS, Stage, StageError, Task, digest, jsonable
+from text.jit import sources_digest
 
 __all__ = ["RECORDS", "ShardOutput", "Stage", "StageError", "Task", "digest", "run_locally", "run_stage"]
 
@@ -132,7 +133,13 @@ def _run_tasks(spark: Any, stage: Stage, tasks: Sequence[Task], target: Target) 
 def _run_on_spark(
     spark: Any, stage: Stage, tasks: Sequence[Task], target: Target
 ) -> dict[str, dict[str, Any]]:
+    code = sources_digest()
+
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        if sources_digest() != code:
+            raise StageError(
+                f"stage '{stage.name}': the workers run other code than the driver; install one version"
+            )
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 receipt = execute(stage, tasks[number], target)
@@ -196,7 +203,8 @@ def _check_dead_share(
     told = ", ".join(f"{reason} {n}" for reason, n in reasons.most_common(5))
     raise StageError(
         f"stage '{stage.name}': {dead} of {records} records are dead letters, more than the allowed share "
-        f"{limit:g} ({told}); look at {target.dead_letters} and mend the input, or raise max_dead_share"
+        f"{limit:g} ({told}); look at {target.dead_letters} and mend the input, or raise "
+        f"ops.{stage.name}.config.max_dead_share"
     )
 
 

@@ -72,8 +72,10 @@ class ShardOutput:
     def commit(self, seconds: float) -> dict[str, Any]:
         """Give the shard's files their names and return the receipt, which makes the shard final."""
         outputs = {name: file.commit() for name, file in self._files.items()}
+        path = shard_path(self._target.dead_letters, self._task.name)
+        if not self._dead and storage.exists(path):
+            storage.delete_file(path)  # of an attempt that was killed before its receipt
         if self._dead:
-            path = shard_path(self._target.dead_letters, self._task.name)
             file = _ShardFile(path, DEAD_LETTERS)
             file.write(pa.Table.from_pylist(self._dead, schema=DEAD_LETTERS.schema))
             file.commit()

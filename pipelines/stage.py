@@ -3,8 +3,10 @@
 import dataclasses
 import hashlib
 import json
+import unicodedata
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
@@ -34,12 +36,13 @@ class Stage(ABC):
     """A pure function from a task to output shards; its fields are its configuration and must pickle.
 
     `name` names it in manifests and dead letters; `version` rises whenever the same input gives other output.
-    The first of `outputs` holds the receipts. A stage that reads records counts them as "records", the base
-    of the share of dead letters.
+    The first of `outputs` holds the receipts. `libraries` are the packages whose version the output depends on.
+    A stage that reads records counts them as "records", the base of the share of dead letters.
     """
 
     name: ClassVar[str]
     version: ClassVar[int]
+    libraries: ClassVar[tuple[str, ...]] = ()
 
     @property
     @abstractmethod
@@ -55,14 +58,16 @@ class Stage(ABC):
 
         Paths below the data root count from there, so that a data root can be moved.
         """
+        schemas = [f"{output.name} v{output.version}" for output in self.outputs]
+        # The word table of text/ is made from the interpreter's Unicode data.
         return digest(
-            {
-                "stage": self.name,
-                "version": self.version,
-                "schemas": [f"{o.name} v{o.version}" for o in self.outputs],
-                "config": jsonable({f.name: getattr(self, f.name) for f in dataclasses.fields(self)}, root),
-            }
+            {"schemas": schemas, "unicode": unicodedata.unidata_version, "stage": jsonable(self, root)}
         )
+
+    def identity(self) -> dict[str, Any]:
+        """Name, version and the versions of the libraries that the output depends on."""
+        libraries = {name: metadata.version(name) for name in self.libraries}
+        return {"stage": self.name, "version": self.version, "libraries": libraries}
 
 
 def digest(value: Any) -> str:
@@ -74,6 +79,9 @@ def jsonable(value: Any, root: str = "") -> Any:
     """JSON value of a stage's field; paths below the data root `root` are told from there."""
     if isinstance(value, BaseModel):
         return jsonable(value.model_dump(mode="json"), root)
+    if isinstance(value, Stage):
+        fields = {f.name: jsonable(getattr(value, f.name), root) for f in dataclasses.fields(value)}
+        return {**value.identity(), "config": fields}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: jsonable(getattr(value, f.name), root) for f in dataclasses.fields(value)}
     if isinstance(value, dict):

@@ -91,14 +91,14 @@ def temporary_name(path: str) -> str:
 class AtomicOutput:
     """A binary stream to `path` whose bytes appear only at a clean exit.
 
-    Locally the bytes go to a temporary name in the same folder and are renamed; on an object store the upload
-    is completed at close, which is atomic by itself, and an aborted one is removed.
+    They go to a temporary name beside it that no other attempt uses. Locally that is renamed; an object store
+    copies it on its own side. What stood under the final name before is never touched by an attempt that fails.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         make_folder(path.rpartition("/")[0])
-        self._target = path if is_remote(path) else temporary_name(path)
+        self._target = temporary_name(path)
         fs, inner = filesystem(self._target)
         self._fs, self._inner = fs, inner
         self.stream = fs.open_output_stream(inner)
@@ -106,7 +106,9 @@ class AtomicOutput:
     def commit(self) -> None:
         """Close the stream and give the file its name."""
         self.stream.close()
-        if not is_remote(self.path):
+        if is_remote(self.path):
+            self._fs.move(self._inner, filesystem(self.path)[1])
+        else:
             Path(self._target).replace(self.path)
 
     def abort(self) -> None:
@@ -149,3 +151,11 @@ def modified(path: str) -> float:
     fs, inner = filesystem(path)
     time = fs.get_file_info(inner).mtime
     return float(time.timestamp()) if time else 0.0
+
+
+def list_folders(folder: str) -> list[str]:
+    """Full paths of the folders directly below `folder`, sorted."""
+    fs, inner = filesystem(folder)
+    infos = fs.get_file_info(pafs.FileSelector(inner, allow_not_found=True))
+    prefix = folder[: folder.index("://") + 3] if is_remote(folder) else ""
+    return sorted(prefix + info.path for info in infos if info.type == pafs.FileType.Directory)

@@ -6,6 +6,7 @@ GRISTMILL_CACHE, else XDG_CACHE_HOME/gristmill, else ~/.cache/gristmill: an edit
 installation that cannot be written to has a cache as well. NUMBA_CACHE_DIR, where it is set, wins.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -33,7 +34,9 @@ def kernel(function: F) -> F:
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
 
 
-def _sources_digest() -> str:
+@functools.cache
+def sources_digest() -> str:
+    """Digest of all kernel sources, as this process would compile them."""
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for package in _PACKAGES:
@@ -46,5 +49,5 @@ def _sources_digest() -> str:
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(  # type: ignore[attr-defined]
-        cache_folder() / "kernels" / _sources_digest()
+        cache_folder() / "kernels" / sources_digest()
     )

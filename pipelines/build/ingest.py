@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines import storage
 from pipelines.artifact import build_artifact
-from pipelines.build.built import Built, not_empty
+from pipelines.build.built import Built, Check, not_empty
 from pipelines.crawl.commoncrawl import CommonCrawlConfig, snapshot_files
 from pipelines.crawl.config import CrawlConfig
 from pipelines.crawl.documents import CrawlDocumentsStage
 from pipelines.crawl.http import HttpConfig
 from pipelines.crawl.inputs import InputFile, resolve_inputs
 from pipelines.crawl.split import plan_shards
-from pipelines.dataset import current
+from pipelines.dataset import DatasetVersion, current, read_shard
 from pipelines.demo.config import DemoConfig
 from pipelines.demo.crawl import build_demo_crawl
 from pipelines.demo.prose import build_demo_sources
@@ -163,7 +164,20 @@ def build_documents(mill: Mill, config: DocumentsConfig) -> Built:
         config.max_dead_share,
         _details(listing, sources),
     )["documents"]
-    return Built((version,), DOCUMENTS, (not_empty(version),))
+    return Built((version,), DOCUMENTS, (not_empty(version), _every_source(version)))
+
+
+def _every_source(version: DatasetVersion) -> Check:
+    """A source that gives nothing would silently leave its share of the mixture to the others."""
+    found: set[str] = set()
+    for shard in version.shards:
+        sources = read_shard(version.folder, shard, DOCUMENTS, ["source"])["source"]
+        found.update(pc.unique(sources).to_pylist())
+    silent = sorted(set(version.manifest["details"]["roles"]) - found)
+    detail = f"{len(found)} sources have documents"
+    if silent:
+        detail = f"no documents from {', '.join(silent)}; see the dead letters and the source's format and field"
+    return Check("every_source_has_documents", not silent, detail)
 
 
 def _details(listing: dict[str, Any], sources: list[SourceConfig]) -> dict[str, Any]:

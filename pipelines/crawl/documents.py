@@ -43,6 +43,7 @@ class CrawlDocumentsStage(Stage):
 
     name: ClassVar[str] = "crawl_documents"
     version: ClassVar[int] = 1
+    libraries: ClassVar[tuple[str, ...]] = ("fastwarc", "resiliparse")
 
     source: str
     config: CrawlConfig

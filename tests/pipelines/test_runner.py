@@ -164,6 +164,18 @@ def test_a_failed_run_leaves_the_last_good_version_readable(spark: Any, tmp_path
     assert dataset.current(str(tmp_path), "numbers").folder == good.folder
 
 
+def test_another_version_of_a_stage_inside_a_stage_is_another_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    @dataclass(frozen=True)
+    class Outer(Count):
+        name: ClassVar[str] = "outer"
+        inner: Count = Count()
+
+    before = Outer().fingerprint()
+    monkeypatch.setattr(Count, "version", 2)
+    monkeypatch.setattr(Outer, "version", 1)
+    assert Outer().fingerprint() != before
+
+
 def test_nothing_to_do_is_said(spark: Any, tmp_path: Path) -> None:
     with pytest.raises(StageError, match="nothing to do"):
         run_stage(spark, str(tmp_path), Count(), [])

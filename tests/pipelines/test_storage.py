@@ -55,6 +55,16 @@ def test_nothing_appears_when_the_writer_fails(root: str) -> None:
     assert storage.list_files(storage.join(root, "b"), recursive=True) == []
 
 
+def test_a_failed_second_attempt_leaves_the_first_ones_file(root: str) -> None:
+    path = storage.join(root, "d", "file")
+    storage.write_bytes(path, b"finished")
+    with pytest.raises(RuntimeError, match="stop"), storage.AtomicOutput(path) as output:
+        output.stream.write(b"half")
+        raise RuntimeError("stop")
+    assert storage.read_bytes(path) == b"finished"
+    assert storage.list_files(storage.join(root, "d")) == [path]
+
+
 def test_readers_see_the_old_bytes_until_commit(root: str) -> None:
     path = storage.join(root, "c", "file")
     storage.write_bytes(path, b"old")

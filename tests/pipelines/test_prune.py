@@ -1,0 +1,22 @@
+"""Pruning leaves what a pointer names, and what it does not know."""
+
+from pathlib import Path
+
+from pipelines import storage
+from pipelines.artifact import build_artifact
+from pipelines.dataset import current, publish
+from pipelines.prune import unread_versions
+
+
+def test_only_versions_that_no_pointer_names_go(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    made = [build_artifact(root, "model", {"seed": seed}, lambda _: {}) for seed in range(3)]
+    publish(root, made[1])
+    (tmp_path / "model" / "notes").mkdir()
+    (tmp_path / "demo" / "v-1").mkdir(parents=True)
+    unread = unread_versions(root)
+    assert unread == sorted(version.folder for version in (made[0], made[2]))
+    for folder in unread:
+        storage.delete_folder(folder)
+    assert current(root, "model").folder == made[1].folder
+    assert unread_versions(root) == []
