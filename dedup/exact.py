@@ -5,12 +5,10 @@ else is touched: case, punctuation and Unicode normal form count, so a text in N
 are different here and are left to the near-duplicate search.
 """
 
-from typing import Any
-
 import numpy as np
 import pyarrow as pa
 
-from text.buffers import text_buffer
+from text.buffers import Texts, text_buffer
 from text.hashing import digest128
 from text.jit import kernel
 
@@ -18,12 +16,12 @@ from text.jit import kernel
 _ASCII_SPACES = np.uint64(0x1F0003E00)
 
 
-def exact_hashes(texts: Any) -> pa.StringArray:
+def exact_hashes(texts: Texts) -> pa.StringArray:
     """128-bit xxh3 of every text after `collapse_whitespace`, as 32 hex digits; a null is a ValueError."""
     return digest128(collapse_whitespace(texts))
 
 
-def collapse_whitespace(texts: Any) -> pa.LargeStringArray:
+def collapse_whitespace(texts: Texts) -> pa.LargeStringArray:
     """Every text as `" ".join(text.split())` would leave it."""
     data, offsets = text_buffer(texts)
     out = np.empty(len(data) + 1, dtype=np.uint8)

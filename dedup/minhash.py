@@ -20,6 +20,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dedup.bands import optimal_bands
+from text.buffers import Texts
 from text.jit import kernel
 from text.ngrams import Grams, ngrams
 from text.words import segment
@@ -90,12 +91,12 @@ class MinHashConfig(BaseModel):
         return self
 
 
-def signatures(texts: Any, config: MinHashConfig) -> pa.FixedSizeListArray:
+def signatures(texts: Texts, config: MinHashConfig) -> pa.FixedSizeListArray:
     """One signature a text, fixed_size_list<uint32>[num_perm]; a null is a ValueError that names its row."""
     return signature_array(signature_matrix_of(shingles(texts, config), config))
 
 
-def shingles(texts: Any, config: MinHashConfig) -> Grams:
+def shingles(texts: Texts, config: MinHashConfig) -> Grams:
     """64-bit hashes of every text's shingles in order of appearance, repeats included."""
     return ngrams(segment(texts), config.ngram)
 

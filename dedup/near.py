@@ -1,4 +1,4 @@
-"""Near-duplicates of any Arrow column of texts, in memory and without an engine: the method in one call.
+"""Near-duplicates of any column of texts, in memory and without an engine: the method in one call.
 
 >>> import pyarrow as pa
 >>> from dedup.config import DedupConfig
@@ -23,13 +23,14 @@ from dedup.minhash import MinHashConfig, shingles, signature_matrix_of
 from dedup.removal import rights
 from dedup.survivors import Links, Members, Verdicts, choose_survivors
 from dedup.verify import verify_pairs
+from text.buffers import Texts, as_texts
 from text.words import count_words
 
 Int64s = npt.NDArray[np.int64]
 
 
 def near_duplicates(
-    texts: Any,
+    texts: Texts,
     minhash: MinHashConfig,
     config: DedupConfig,
     figures: Mapping[str, npt.NDArray[np.float64]] | None = None,
@@ -42,6 +43,7 @@ def near_duplicates(
     """
     if config.scope != "all" or config.within is not None or config.across is not None:
         raise ValueError("texts alone have no sources: leave scope, within and across at their defaults")
+    texts = as_texts(texts)
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     hashes = exact_hashes(texts)
     signatures = signature_matrix_of(shingles(texts, minhash), minhash)

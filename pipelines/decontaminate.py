@@ -18,6 +18,7 @@ Nothing depends on a document's length (the paper's own filter failed on books),
 import dataclasses
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -30,11 +31,12 @@ from pipelines import storage
 from pipelines.benchmarks import BenchmarkConfig, from_path, read_benchmark
 from pipelines.decontaminate_grams import BenchmarkSummary, GramConfig, GramSet, build_grams
 from pipelines.decontaminate_kernels import build_bits, build_table, count_chars, find, gather, windows
-from text.buffers import TextBuffer, text_buffer
+from text.buffers import TextBuffer, Texts, as_texts, text_buffer
 from text.words import Words, segment_buffer
 
 Counts = npt.NDArray[np.int64]
 Ints = npt.NDArray[np.int64]
+Benchmark = str | Path | BenchmarkConfig
 
 KEPT, TOO_MANY_PIECES, PIECES_TOO_SHORT = "kept", "too_many_pieces", "pieces_too_short"
 CUT, IGNORED_FREQUENT = "cut", "ignored_frequent"
@@ -114,15 +116,16 @@ class Decontaminator:
 
     @classmethod
     def from_files(
-        cls, paths: Sequence[str | BenchmarkConfig], config: DecontaminationConfig | None = None
+        cls, paths: Benchmark | Sequence[Benchmark], config: DecontaminationConfig | None = None
     ) -> Self:
-        """The grams of benchmark files; a bare path means all its string fields, under the file's name.
+        """The grams of one or more benchmarks; a path means all its string fields, under the file's name.
 
         No paths make a decontaminator that leaves every document as it is. Raises BenchmarkError where a file
         cannot be read, ValueError where two benchmarks share a name.
         """
         config = config or DecontaminationConfig()
-        benchmarks = [from_path(path) if isinstance(path, str) else path for path in paths]
+        given = [paths] if isinstance(paths, str | Path | BenchmarkConfig) else paths
+        benchmarks = [path if isinstance(path, BenchmarkConfig) else from_path(str(path)) for path in given]
         names = [benchmark.name for benchmark in benchmarks]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
@@ -130,7 +133,7 @@ class Decontaminator:
         grams, summaries = build_grams([(b.name, read_benchmark(b)) for b in benchmarks], config)
         return cls(grams, config, summaries)
 
-    def count(self, texts: pa.Array | pa.ChunkedArray) -> Counts:
+    def count(self, texts: Texts) -> Counts:
         """For each gram of the set the number of `texts` that hold it, int64[n_grams]; a text counts once."""
         words = segment_buffer(*text_buffer(texts))
         hits = self._find(words)
@@ -145,9 +148,10 @@ class Decontaminator:
             total += self._checked(part)
         return total
 
-    def apply(self, texts: pa.Array | pa.ChunkedArray, counts: Counts) -> Decontaminated:
+    def apply(self, texts: Texts, counts: Counts) -> Decontaminated:
         """Cut `texts` by the rule of this module; `counts` are merged over all documents of the run."""
         self._checked(counts)
+        texts = as_texts(texts)
         buffer = text_buffer(texts)
         words = segment_buffer(*buffer)
         hits = self._find(words)
@@ -178,7 +182,7 @@ class Decontaminator:
             state.update(np.ascontiguousarray(column).tobytes())
         return state.hexdigest()
 
-    def save(self, folder: str) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write the set to `folder` as one Arrow IPC file; the same set always gives the same bytes."""
         metadata = {
             "config": self.config.model_dump_json(),
@@ -190,12 +194,12 @@ class Decontaminator:
         sink = pa.BufferOutputStream()
         with pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
-        storage.write_bytes(storage.join(folder, GRAMS_FILE), sink.getvalue().to_pybytes())
+        storage.write_bytes(storage.join(str(folder), GRAMS_FILE), sink.getvalue().to_pybytes())
 
     @classmethod
-    def load(cls, folder: str) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         """Read what `save` wrote."""
-        path = storage.join(folder, GRAMS_FILE)
+        path = storage.join(str(folder), GRAMS_FILE)
         try:
             table = pa.ipc.open_file(storage.read_bytes(path)).read_all()
             raw = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}

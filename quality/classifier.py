@@ -16,6 +16,7 @@ from quality import features
 from quality.evaluation import evaluate
 from quality.examples import Examples, held_out
 from quality.pareto import GPT3_ALPHA
+from text.buffers import Texts, as_texts
 from text.hashing import hash64
 from text.words import segment
 
@@ -75,9 +76,7 @@ class QualityClassifier:
         """128-bit xxh3 of the weights: equal models have equal digests."""
         return str(self.card["weights_digest"])
 
-    def fit(
-        self, positive: Examples | pa.Array | pa.ChunkedArray, negative: Examples | pa.Array | pa.ChunkedArray
-    ) -> "QualityClassifier":
+    def fit(self, positive: Examples | Texts, negative: Examples | Texts) -> "QualityClassifier":
         """Fit on curated (`positive`) and crawled (`negative`) texts; returns self.
 
         The classes weigh the same, whatever their sizes; the order of the rows does not matter. ValueError
@@ -100,10 +99,11 @@ class QualityClassifier:
         self._card["weights_digest"] = xxhash.xxh3_128_hexdigest(self._tensor_bytes())
         return self
 
-    def score(self, texts: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
+    def score(self, texts: Texts) -> NDArray[np.float64]:
         """P(curated) of each text, float64 in 0..1; equals predict_proba on the same features within 1e-9."""
         weights = self._fitted()
-        chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+        array = as_texts(texts)
+        chunks = array.chunks if isinstance(array, pa.ChunkedArray) else [array]
         parts = [features.linear_scores(segment(chunk), weights, self._intercept) for chunk in chunks]
         return np.concatenate(parts) if parts else np.empty(0)
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from text.buffers import Texts, as_texts
 from text.hashing import digest128, uniform
 
 UNNAMED_SOURCE = "unnamed"
@@ -17,7 +18,7 @@ class Examples:
     """Texts of one class; `groups` (the site, null where there is none), `sources`: row-aligned or absent.
 
     Rows of one group are held out together, so that a site's template is not learned on one side and met on
-    the other.
+    the other. Texts of any kind that `text.buffers.as_texts` takes become a ChunkedArray.
     """
 
     texts: pa.ChunkedArray
@@ -25,23 +26,25 @@ class Examples:
     sources: pa.Array | None = None
 
     def __post_init__(self) -> None:
+        texts = as_texts(self.texts)
+        chunked = texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts])
+        object.__setattr__(self, "texts", chunked)
         for name, column in (("groups", self.groups), ("sources", self.sources)):
             if column is None:
                 continue
             if len(column) != len(self.texts):
                 raise ValueError(f"{len(self.texts)} texts but {len(column)} {name}: each text needs one")
             # A column of nothing but nulls may come as Arrow's null type.
-            object.__setattr__(self, name, column.cast(pa.string()))
+            array = column if isinstance(column, pa.Array | pa.ChunkedArray) else pa.array(column)
+            object.__setattr__(self, name, array.cast(pa.string()))
 
     def __len__(self) -> int:
         return len(self.texts)
 
     @classmethod
-    def of(cls, texts: "Examples | pa.Array | pa.ChunkedArray") -> "Examples":
-        """`texts` themselves, or plain Arrow texts as examples without groups and sources."""
-        if isinstance(texts, Examples):
-            return texts
-        return cls(texts if isinstance(texts, pa.ChunkedArray) else pa.chunked_array([texts]))
+    def of(cls, texts: "Examples | Texts") -> "Examples":
+        """`texts` themselves, or plain texts as examples without groups and sources."""
+        return texts if isinstance(texts, Examples) else cls(texts)
 
     def take(self, mask: NDArray[np.bool_]) -> pa.ChunkedArray:
         """The texts where `mask` holds, in order."""

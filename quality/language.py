@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import xxhash
 
-from text.buffers import text_buffer
+from text.buffers import Texts, text_buffer
 
 UNDETERMINED = "und"
 MODEL_VARIABLE = "GRISTMILL_LID_MODEL"
@@ -29,7 +29,7 @@ class LanguageModelError(RuntimeError):
     """The language model is absent or cannot be used."""
 
 
-def identify(texts: pa.Array | pa.ChunkedArray) -> pa.RecordBatch:
+def identify(texts: Texts) -> pa.RecordBatch:
     """Most probable language of each text: columns language (lid.176 code) and language_score (0..1).
 
     A text longer than WINDOWS x WINDOW_BYTES is judged by its start, middle and end. A text without letters
@@ -83,7 +83,7 @@ def _model(path: str) -> Any:
         raise LanguageModelError(f"{path}: not a fastText model ({error})") from None
 
 
-def _documents(texts: pa.Array | pa.ChunkedArray) -> list[memoryview]:
+def _documents(texts: Texts) -> list[memoryview]:
     buffer = text_buffer(texts)
     data = memoryview(buffer.data)  # type: ignore[arg-type]  # NumPy's stubs lack the buffer protocol on 3.11
     offsets = buffer.offsets.tolist()

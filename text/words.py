@@ -29,7 +29,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from text.bits import count_ones, load_u64, trailing_zeros
-from text.buffers import text_buffer
+from text.buffers import Texts, text_buffer
 from text.hashing import fmix64_scalar, load_block
 from text.jit import kernel
 from text.unicode_classes import CLASS_SHIFT, LETTER, MARK, SEPARATOR, SOLO, word_table
@@ -67,8 +67,8 @@ class Words(NamedTuple):
     offsets: Positions
 
 
-def segment(texts: pa.Array | pa.ChunkedArray) -> Words:
-    """Split each text into words, as this module defines them. Nulls are a ValueError naming the row."""
+def segment(texts: Texts) -> Words:
+    """Split each text into words, as this module defines them. `text.buffers.as_texts` says what it takes."""
     data, offsets = text_buffer(texts)
     return segment_buffer(data, offsets)
 
@@ -94,7 +94,7 @@ def segment_buffer(data: Bytes, offsets: Positions) -> Words:
     return Words(hashes, starts, ends, word_offsets)
 
 
-def word_hashes(texts: pa.Array | pa.ChunkedArray) -> pa.ListArray:
+def word_hashes(texts: Texts) -> pa.ListArray:
     """Hashes of each text's words in order, list<uint64>. Nulls are a ValueError."""
     words = segment(texts)
     if len(words.hashes) > np.iinfo(np.int32).max:
@@ -104,7 +104,7 @@ def word_hashes(texts: pa.Array | pa.ChunkedArray) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(words.offsets.astype(np.int32)), pa.array(words.hashes))
 
 
-def count_words(texts: pa.Array | pa.ChunkedArray) -> Positions:
+def count_words(texts: Texts) -> Positions:
     """Number of words of each text, int64[n]. Nulls are a ValueError."""
     data, offsets = text_buffer(texts)
     return count_kernel(data, offsets, word_table())

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dedup.exact import collapse_whitespace, exact_hashes
+from tests.text_forms import FORMS
 
 SPACES = [chr(i) for i in range(0x110000) if chr(i).isspace()]
 TEXTS = st.text(
@@ -53,3 +54,10 @@ def test_slices_and_chunks_give_the_same_hashes() -> None:
     chunked = pa.chunked_array([texts[:1], texts[1:]])
     assert exact_hashes(chunked) == exact_hashes(texts)
     assert exact_hashes(texts[1:3]) == exact_hashes(texts)[1:3]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_texts_has_the_same_hashes(form: str) -> None:
+    values = ["one  two", "", "中 文", "one two"]
+    assert collapse_whitespace(FORMS[form](values)).to_pylist() == ["one two", "", "中 文", "one two"]
+    assert exact_hashes(FORMS[form](values)).equals(exact_hashes(pa.array(values)))

@@ -18,6 +18,7 @@ from dedup.minhash import (
     signature_matrix,
     signatures,
 )
+from tests.text_forms import FORMS
 
 TEXTS = pa.array(
     [
@@ -147,3 +148,9 @@ def test_a_slice_of_a_column_gives_its_own_rows(cut: slice) -> None:
 def test_a_column_of_another_type_is_refused() -> None:
     with pytest.raises(ValueError, match="fixed_size_list<uint32>"):
         signature_matrix(pa.array([[1, 2]]))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_texts_has_the_same_signatures(form: str) -> None:
+    made = FORMS[form](TEXTS.to_pylist())
+    assert signatures(made, MinHashConfig()).equals(signatures(TEXTS, MinHashConfig()))

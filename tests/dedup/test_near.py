@@ -10,6 +10,7 @@ from dedup.minhash import MinHashConfig, shingles
 from dedup.near import near_duplicates
 from dedup.presets import GPT3_DEDUP, GPT3_MINHASH
 from dedup.verify import set_jaccard, shingle_sets
+from tests.text_forms import FORMS
 
 LITERAL = GPT3_DEDUP.model_copy(update={"across": None})
 
@@ -82,3 +83,11 @@ def test_the_literal_preset_is_the_paper_s() -> None:
     assert shape == (10, 10, 1, 1)
     assert GPT3_DEDUP.within is None
     assert GPT3_DEDUP.across == [Removal(keep=["webtext"], remove=["crawl"])]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_texts_has_the_same_survivors(form: str) -> None:
+    values = [words(0, 100), words(200, 300), words(0, 101), "", words(0, 100)]
+    found = near_duplicates(FORMS[form](values), MinHashConfig(), DedupConfig())
+    expected = near_duplicates(pa.array(values), MinHashConfig(), DedupConfig())
+    assert found.survivor.tolist() == expected.survivor.tolist() == [2, 1, 2, 3, 2]

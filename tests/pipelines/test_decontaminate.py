@@ -1,6 +1,7 @@
 """GPT-3's decontamination rule, at its numbers one by one, and as a whole against a plain Python oracle."""
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from pipelines.benchmarks import BenchmarkConfig, BenchmarkFile
 from pipelines.decontaminate import DecontaminationConfig, Decontaminator
 from pipelines.decontaminate_grams import build_grams
 from pipelines.decontaminate_kernels import gram_hash
+from tests.text_forms import FORMS
 from text.ngrams import ngrams
 from text.words import segment
 
@@ -352,3 +354,43 @@ def test_real_benchmark_items_in_a_book_are_found_and_nothing_else(real_data):
     result = cut(decontaminator, [book, f"{book} {planted} {book}"])
     assert set(result.evidence["row"].to_pylist()) == {1}
     assert set(result.evidence["benchmark"].to_pylist()) == {"gsm8k_test"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_texts_is_cut_the_same(form):
+    decontaminator = made({"b": [ITEM]})
+    values = [f"{filler(600)} {ITEM} {filler(600, 1)}", "", filler(50)]
+    texts, plain = FORMS[form](values), pa.array(values, pa.string())
+    counts = decontaminator.count(texts)
+    np.testing.assert_array_equal(counts, decontaminator.count(plain))
+    found, expected = decontaminator.apply(texts, counts), decontaminator.apply(plain, counts)
+    assert found.evidence.num_rows > 0
+    assert all(a.equals(b) for a, b in zip(found, expected, strict=True))
+    nothing_cut = decontaminator.apply(FORMS[form](values[1:]), counts)
+    assert nothing_cut.pieces["text"].to_pylist() == values[1:]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        str,
+        Path,
+        lambda path: [str(path)],
+        lambda path: [Path(path)],
+        lambda path: (Path(path),),
+        lambda path: BenchmarkConfig(name="plain", files=[str(path)]),
+        lambda path: [BenchmarkConfig(name="plain", files=[str(path)])],
+    ],
+    ids=["str", "Path", "list of str", "list of Path", "tuple of Path", "config", "list of config"],
+)
+def test_from_files_takes_one_or_more_of_each_kind(tmp_path, make):
+    path = tmp_path / "plain.txt"
+    path.write_text(ITEM + "\n")
+    decontaminator = Decontaminator.from_files(make(path))
+    assert (decontaminator.grams.names, len(decontaminator.grams.hashes)) == (("plain",), 4)
+
+
+def test_save_and_load_take_a_path(tmp_path):
+    decontaminator = made({"b": [ITEM]})
+    decontaminator.save(tmp_path)
+    assert Decontaminator.load(tmp_path).digest == decontaminator.digest

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from quality import features
 from quality.classifier import CARD_FILE, WEIGHTS_FILE, FitConfig, ModelError, QualityClassifier
 from quality.examples import Examples
+from tests.text_forms import FORMS
 
 PROSE_TEXT = (
     "the history of this river begins where its sources leave the hills and ends in a wide slow delta"
@@ -216,3 +217,24 @@ def test_tampered_models_are_refused(model, tmp_path, change, message):
 def test_absent_model_names_the_file(tmp_path):
     with pytest.raises(ModelError, match=r"weights\.safetensors: no such file"):
         QualityClassifier.load(tmp_path)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_texts_has_the_same_scores(model, form):
+    values = [*POSITIVE[:3], "", *NEGATIVE[:3]]
+    scores = model.score(pa.array(values, pa.string()))
+    np.testing.assert_array_equal(model.score(FORMS[form](values)), scores)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_texts_fits_the_same_model(form):
+    def digest(make):
+        return QualityClassifier().fit(make(POSITIVE[:40]), make(NEGATIVE[:40])).digest
+
+    assert digest(FORMS[form]) == digest(FORMS["string"])
+
+
+def test_a_missing_text_is_named_by_its_row_over_all_chunks(model):
+    texts = pa.chunked_array([["a", "b"], ["c", None]])
+    with pytest.raises(ValueError, match=r"^row 3 of the texts is null"):
+        model.score(texts)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from quality.examples import Examples, held_out
+from tests.text_forms import FORMS
 
 
 def numbered(prefix, n, groups=None):
@@ -84,3 +85,14 @@ def test_sites_may_all_be_null():
 def test_columns_of_another_length_are_refused(column):
     with pytest.raises(ValueError, match=f"2 texts but 1 {column}"):
         Examples(pa.chunked_array([["a", "b"]]), **{column: pa.array(["x"])})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_texts_makes_the_same_examples(form):
+    values = [f"text {i}" for i in range(50)]
+    made = Examples(FORMS[form](values), groups=[f"site{i % 9}" for i in range(50)], sources=["web"] * 50)
+    plain = numbered("text", 50, [f"site{i % 9}" for i in range(50)])
+    mask, expected = (held_out(examples, numbered("n", 5), 0.3, 1)[0] for examples in (made, plain))
+    np.testing.assert_array_equal(mask, expected)
+    assert made.take(mask).cast(pa.string()).to_pylist() == plain.take(expected).to_pylist()
+    assert made.count_by_source(~mask) == {"web": int((~mask).sum())}

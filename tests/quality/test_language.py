@@ -10,6 +10,7 @@ import pytest
 
 from quality import language
 from quality.language import LanguageModelError, identify
+from tests.text_forms import FORMS
 
 ENGLISH = "The committee will meet on Thursday to discuss the annual report and the plans for next year. "
 CHINESE = "委员会将于星期四开会讨论年度报告和明年的计划。"
@@ -120,3 +121,9 @@ def test_long_texts_are_named_as_well_by_windows(real_data):
     with zipfile.ZipFile(real_data / "eval" / "udhr2.zip") as archive:
         texts = [archive.read(f"udhr2/{name}.txt").decode() for name in names]
     assert found([text * 5 for text in texts]) == list(names.values())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_texts_has_the_same_languages(form):
+    values = [ENGLISH, "", CHINESE * 100, GERMAN]
+    assert identify(FORMS[form](values)).equals(identify(pa.array(values, pa.string())))

@@ -1,14 +1,17 @@
 """Arrow text as raw arrays: what is viewed, what is refused, what slices and chunks come to."""
 
+import re
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from text.buffers import text_buffer
+from tests.text_forms import FIXED_WIDTH, FORMS
+from text.buffers import as_texts, text_buffer
 
 KINDS = [pa.string(), pa.large_string(), pa.binary(), pa.large_binary()]
 texts = st.lists(st.text(max_size=12), max_size=8)
@@ -76,13 +79,79 @@ def test_a_null_outside_the_slice_is_none_of_its_business():
 
 
 @pytest.mark.parametrize(
-    "array",
-    [pa.array([1]), pa.array([["a"]]), pa.array(["a"]).dictionary_encode(), pa.nulls(2)],
-    ids=lambda array: str(array.type),
+    ("given_texts", "found"),
+    [
+        (pa.array([1]), "texts are int64"),
+        (pa.array([["a"]]), "texts are list"),
+        (pa.array([1, 2]).dictionary_encode(), "texts are dictionary<values=int64"),
+        (pa.nulls(2), "texts are null"),
+        (pa.table({"a": ["b"]}), "texts are struct"),
+        ("a text", "texts are one str"),
+        (b"a text", "texts are one bytes"),
+        (None, "texts are one NoneType"),
+        ({"a": "b"}, "texts are one dict"),
+        ((text for text in "ab"), "texts are one generator"),
+        (["a", None, 7], "row 2 of the texts is int"),
+        (["a", ["b"]], "row 1 of the texts is list"),
+        (np.array([1, 2]), "row 0 of the texts is int64"),
+        (np.array([["a", "b"]]), "texts are one ndarray"),
+        (np.array("a"), "texts are one ndarray"),
+        (pd.DataFrame({"a": ["b"]}), "texts are struct"),
+        (pd.Series([1.5]), "row 0 of the texts is float"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_any_other_type_is_named(array):
-    with pytest.raises(TypeError, match="expected string, large_string, binary or large_binary"):
-        text_buffer(array)
+def test_any_other_type_is_named(given_texts, found):
+    with pytest.raises(
+        TypeError, match=rf"^{re.escape(found)}.*, expected an Arrow array of string, .* of str$"
+    ):
+        text_buffer(given_texts)
+
+
+@pytest.mark.parametrize("make", FORMS.values(), ids=FORMS)
+@given(
+    values=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12), max_size=8)
+)
+def test_every_form_of_texts_has_the_same_rows(make, values):
+    assert rows(text_buffer(make(values))) == encoded(values)
+
+
+@pytest.mark.parametrize("form", [name for name in FORMS if name not in FIXED_WIDTH])
+def test_a_missing_text_is_named_by_its_row_in_every_form(form):
+    with pytest.raises(ValueError, match=r"^row 1 of the texts is null"):
+        text_buffer(FORMS[form](["a", None, "b"]))
+
+
+def test_nan_is_the_null_of_pandas():
+    with pytest.raises(ValueError, match=r"^row 1 of the texts is null"):
+        text_buffer(np.array(["a", np.nan], object))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array([b"\xff", b"a", b"\xff"]),
+        [b"\xff", b"a", b"\xff"],
+        pa.array([b"\xff", b"a", b"\xff"], pa.binary_view()),
+        pa.array([b"\xff", b"a", b"\xff"]).dictionary_encode(),
+    ],
+    ids=["binary", "list of bytes", "binary_view", "dictionary of binary"],
+)
+def test_bytes_need_not_be_utf8(array):
+    assert rows(text_buffer(array)) == [b"\xff", b"a", b"\xff"]
+
+
+def test_slices_of_dictionaries_keep_their_rows():
+    array = pa.array(["a", "b", "a", "c"]).dictionary_encode()[1:3]
+    assert rows(text_buffer(array)) == [b"b", b"a"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_arrays_of_texts_come_back_as_they_are(kind):
+    array = pa.array([b"a", b"b"]).cast(kind)
+    chunked = pa.chunked_array([array, array])
+    assert as_texts(array) is array
+    assert as_texts(chunked) is chunked
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.text import reference
+from tests.text_forms import FORMS
 from text.buffers import text_buffer
 from text.words import Words, count_words, decode, segment, segment_buffer, word_hashes
 
@@ -242,3 +243,13 @@ def test_input_is_not_written_to():
     before = text_buffer(array).data.tobytes()
     segment(array)
     assert text_buffer(array).data.tobytes() == before
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_texts_has_the_same_words(form):
+    values = ["One two", "", "中文 drei", "One two"]
+    made, plain = FORMS[form](values), pa.array(values, pa.string())
+    assert word_hashes(made).equals(word_hashes(plain))
+    assert count_words(made).tolist() == [2, 0, 3, 2]
+    for found, expected in zip(segment(made), segment(plain), strict=True):
+        np.testing.assert_array_equal(found, expected)
