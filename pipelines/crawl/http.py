@@ -22,6 +22,7 @@ RETRIED_STATUS = frozenset({403, 408, 425, 429, 500, 502, 503, 504})
 _TRANSPORT_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "gristmill (corpus builder)"}
 _SKIP_BYTES = 1 << 16
+_REFUSES_METHOD = frozenset({403, 405, 501})
 
 
 class HttpConfig(BaseModel):
@@ -46,7 +47,14 @@ class HttpConfig(BaseModel):
 
 
 class HttpInputError(OSError):
-    """An address could not be read; the message names it, the last answer and the number of attempts."""
+    """An address could not be read; the message names it, the last answer and the number of attempts.
+
+    `status` is the last answer's, None where there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class HttpClient:
@@ -59,18 +67,40 @@ class HttpClient:
         self._session.headers.update(_HEADERS)
 
     def size(self, url: str) -> int | None:
-        """Bytes of the file, or None where the server does not say."""
-        with self.request("HEAD", url) as response:
-            length = response.headers.get("Content-Length")
-            return int(length) if length and length.isdigit() else None
+        """Bytes of the file, or None where the server does not say.
+
+        A server that refuses HEAD is asked for the first byte, whose answer tells the size of the whole.
+        """
+        with self.request("HEAD", url, passed=_REFUSES_METHOD) as response:
+            if response.status_code < 400:
+                return _number(response.headers.get("Content-Length", ""))
+        try:
+            with self.request("GET", url, {"Range": "bytes=0-0"}) as response:
+                if response.status_code == 200:  # ranges are unknown to the server: this is the whole file
+                    return _number(response.headers.get("Content-Length", ""))
+                return _number(response.headers.get("Content-Range", "").rpartition("/")[2])
+        except HttpInputError as error:
+            if error.status in _REFUSES_METHOD:
+                return None
+            raise
 
     def read(self, url: str) -> bytes:
         """The whole file."""
         with HttpFile(url, self) as stream:
             return stream.read()
 
-    def request(self, method: str, url: str, headers: dict[str, str] | None = None) -> requests.Response:
-        """An answer that is no error, its body unread; 416 passes. HttpInputError after the last attempt."""
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str] | None = None,
+        passed: frozenset[int] = frozenset(),
+    ) -> requests.Response:
+        """An answer that is no error, its body unread. HttpInputError after the last attempt.
+
+        416 and the status codes in `passed` are answers like any other.
+        """
+        status: int | None = None
         for attempt in range(self.config.retries + 1):
             told: requests.Response | None = None
             try:
@@ -83,17 +113,19 @@ class HttpClient:
                     timeout=self.config.timeout_seconds,
                 )
             except _TRANSPORT_ERRORS as error:
-                problem = f"{type(error).__name__}: {error}"
+                problem, status = f"{type(error).__name__}: {error}", None
             else:
-                if told.status_code < 400 or told.status_code == 416:
+                status = told.status_code
+                if status < 400 or status == 416 or status in passed:
                     return told
-                problem = f"HTTP {told.status_code}"
+                problem = f"HTTP {status}"
                 told.close()
-                if told.status_code not in RETRIED_STATUS:
-                    raise HttpInputError(f"{url}: {problem}; check the address")
+                if status not in RETRIED_STATUS:
+                    raise HttpInputError(f"{url}: {problem}; check the address", status)
             if attempt < self.config.retries:
                 self.pause(url, attempt, told)
-        raise HttpInputError(f"{url}: {problem} after {self.config.retries + 1} attempts; try again later")
+        attempts = self.config.retries + 1
+        raise HttpInputError(f"{url}: {problem} after {attempts} attempts; try again later", status)
 
     def pause(self, url: str, attempt: int, told: requests.Response | None = None) -> None:
         """Wait before retry number `attempt` (from 0): as the server asks, else doubling with some spread."""
@@ -208,6 +240,10 @@ class HttpFile(io.RawIOBase):
         if self._response is not None:
             self._response.close()
             self._response = None
+
+
+def _number(value: str) -> int | None:
+    return int(value) if value.isdigit() else None
 
 
 def _retry_after(response: requests.Response) -> float | None:

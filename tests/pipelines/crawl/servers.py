@@ -67,21 +67,27 @@ def _handler(archive: Archive) -> type[BaseHTTPRequestHandler]:
             self._send(data, with_body)
 
         def _send(self, data: bytes, with_body: bool) -> None:
-            asked = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            asked = re.match(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
             start = int(asked.group(1)) if asked and archive.knows_ranges else 0
             if start >= len(data) and start:
                 self.send_response(416)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(data) - start))
+            end = len(data)
+            if asked and archive.knows_ranges:
+                end = int(asked.group(2)) + 1 if asked.group(2) else end
+                self.send_response(206)
+                self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
+            else:
+                self.send_response(200)
+            self.send_header("Content-Length", str(end - start))
             if archive.etags:
                 self.send_header("ETag", archive.etags.pop(0) if len(archive.etags) > 1 else archive.etags[0])
             self.end_headers()
             if not with_body:
                 return
-            body = data[start:]
+            body = data[start:end]
             if archive.break_after:
                 self.wfile.write(body[: archive.break_after.pop(0)])
                 self.close_connection = True

@@ -104,6 +104,27 @@ def test_size(archive: Archive) -> None:
     assert HttpClient(CONFIG).size(archive.url("data")) == len(DATA)
 
 
+@pytest.mark.parametrize("status", [403, 405, 501])
+@pytest.mark.parametrize("knows_ranges", [True, False])
+def test_size_where_head_is_refused(archive: Archive, status: int, knows_ranges: bool) -> None:
+    archive.statuses, archive.knows_ranges = [status], knows_ranges
+    assert HttpClient(CONFIG).size(archive.url("data")) == len(DATA)
+    assert archive.requests == [("HEAD", "/data", None), ("GET", "/data", "bytes=0-0")]
+
+
+@pytest.mark.parametrize("statuses", [[403] * 9, [405, 405], [501, 405]])
+def test_size_is_unknown_where_all_is_refused(archive: Archive, statuses: list[int]) -> None:
+    archive.statuses = statuses
+    assert HttpClient(CONFIG).size(archive.url("data")) is None
+
+
+@pytest.mark.parametrize("statuses", [[404], [405, 404], [405] + [503] * 5])
+def test_size_of_what_cannot_be_read_is_an_error(archive: Archive, statuses: list[int]) -> None:
+    archive.statuses = statuses
+    with pytest.raises(HttpInputError, match=f"HTTP {statuses[-1]}"):
+        HttpClient(CONFIG).size(archive.url("data"))
+
+
 def waits(archive: Archive, config: HttpConfig, retry_after: str | None) -> list[float]:
     told: list[float] = []
     archive.statuses, archive.retry_after = [429, 503, 503], retry_after
