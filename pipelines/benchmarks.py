@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from pipelines import storage
+from pipelines.globs import find_files
 
-_GLOB = frozenset("*?[")
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _FORMATS = ("jsonl", "ndjson", "json", "parquet", "csv", "tsv", "txt")
 
@@ -82,11 +82,8 @@ def benchmark_files(config: BenchmarkConfig) -> list[str]:
     """Paths of the benchmark's files, sorted; BenchmarkError where a pattern matches none."""
     paths: list[str] = []
     for pattern in config.files:
-        found = [pattern]
-        if _GLOB & set(pattern.rpartition("/")[2]):
-            folder, _, name = pattern.rpartition("/")
-            found = storage.list_files(folder or ".", name)
-        if not found or not storage.exists(found[0]):
+        found = find_files(pattern)
+        if not found:
             raise BenchmarkError(f"benchmark '{config.name}': no file matches {pattern}; correct `files`")
         paths.extend(found)
     return sorted(set(paths))

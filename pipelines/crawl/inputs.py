@@ -1,7 +1,5 @@
 """From what a run config says (paths, globs, lists, addresses) to the files of a crawl, in a fixed order."""
 
-import fnmatch
-import glob
 import gzip
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +10,8 @@ from urllib.parse import urljoin
 from pipelines import storage
 from pipelines.crawl.http import HttpClient, HttpConfig
 from pipelines.crawl.streams import is_http
+from pipelines.globs import find_files
 
-_WILD = "*?["
 _LIST_SUFFIXES = (".paths", ".paths.gz")
 _CRAWL_DATA = "crawl-data/"
 _HEAD_REQUESTS = 8
@@ -79,37 +77,20 @@ def _expand_local(pattern: str) -> list[str]:
         return [str(path)]
     if path.is_dir():
         raise InputError(f"{pattern}: is a folder; name its files, such as {pattern.rstrip('/')}/*.warc.gz")
-    found = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 - Path.glob takes no absolute pattern
+    found = find_files(str(path))
     if not found:
         raise InputError(f"{pattern}: no file matches")
     return found
 
 
 def _expand_remote(pattern: str) -> list[str]:
-    if not any(sign in pattern for sign in _WILD):
-        if not storage.exists(pattern):
-            raise InputError(f"{pattern}: there is no such object")
-        return [pattern]
-    fixed = pattern[: min(pattern.index(sign) for sign in _WILD if sign in pattern)]
-    folder = fixed.rpartition("/")[0]
-    if folder.endswith((":/", ":")):
-        raise InputError(f"{pattern}: the bucket must be named without wildcards")
-    found = [path for path in storage.list_files(folder, recursive=True) if _matches(path, pattern)]
+    try:
+        found = find_files(pattern)
+    except ValueError as error:
+        raise InputError(str(error)) from None
     if not found:
         raise InputError(f"{pattern}: no object matches")
     return found
-
-
-def _matches(path: str, pattern: str) -> bool:
-    """Glob match in which only ** crosses a slash."""
-    names, signs = path.split("/"), pattern.split("/")
-    if "**" in signs:
-        at = signs.index("**")
-        rest = "/".join(signs[at + 1 :])
-        return _matches("/".join(names[:at]), "/".join(signs[:at])) and any(
-            _matches("/".join(names[n:]), rest) for n in range(at, len(names))
-        )
-    return len(names) == len(signs) and all(map(fnmatch.fnmatchcase, names, signs))
 
 
 def _size(url: str, client: HttpClient) -> int | None:

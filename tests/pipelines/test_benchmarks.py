@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from pipelines.benchmarks import BenchmarkConfig, BenchmarkError, from_path, read_benchmark
+from pipelines.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files, from_path, read_benchmark
 
 ROWS = [
     {"question": "Why is the sky blue?", "choices": ["Rayleigh", "Mie"], "answer": 0},
@@ -142,7 +142,25 @@ def test_errors_name_file_row_and_field(tmp_path, name, content, fields, told):
     assert told in str(error.value)
 
 
-@pytest.mark.parametrize("pattern", ["absent.jsonl", "absent*.jsonl"])
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*.txt", ["top.txt"]),
+        ("*/test.txt", ["a/test.txt", "b/test.txt"]),
+        ("[b]/*.txt", ["b/test.txt"]),
+        ("**/test.txt", ["a/deep/test.txt", "a/test.txt", "b/test.txt"]),
+        ("a/**", ["a/deep/test.txt", "a/test.txt"]),
+    ],
+)
+def test_globs_reach_into_folders(tmp_path, pattern, found):
+    for name in ("top.txt", "a/test.txt", "b/test.txt", "a/deep/test.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("an item\n")
+    files = benchmark_files(BenchmarkConfig(name="b", files=[f"{tmp_path}/{pattern}"]))
+    assert [path.removeprefix(f"{tmp_path}/") for path in files] == found
+
+
+@pytest.mark.parametrize("pattern", ["absent.jsonl", "absent*.jsonl", "**/absent.jsonl"])
 def test_a_pattern_without_a_file_is_an_error(tmp_path, pattern):
     with pytest.raises(BenchmarkError, match="no file matches"):
         read_benchmark(from_path(f"{tmp_path}/{pattern}"))

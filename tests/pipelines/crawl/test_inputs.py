@@ -140,7 +140,7 @@ def test_s3_sizes_and_bytes(bucket: str) -> None:
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("s3://mill/none.gz", "there is no such object"),
+        ("s3://mill/none.gz", "no object matches"),
         ("s3://mill/*.zip", "no object matches"),
         ("s3://*/x", "bucket must be named"),
     ],
