@@ -27,6 +27,10 @@ NOT_DOCUMENTS = [
 ]
 
 
+class SourceError(ValueError):
+    """A source of the run config cannot be used as written; the message names source, file and remedy."""
+
+
 class SourceConfig(BaseModel):
     """One curated source: its name, its role in the recipe, and how its files are read."""
 
@@ -73,9 +77,9 @@ class SourceConfig(BaseModel):
     def _known_encoding(cls, value: str) -> str:
         if value != AUTO_ENCODING:
             try:
-                codecs.lookup(value)
+                is_text = codecs.lookup(value)._is_text_encoding  # hex, rot13 and zlib are codecs as well
             except LookupError:
-                raise ValueError(
-                    f"unknown character set '{value}'; write auto, utf-8, gb18030, latin-1 …"
-                ) from None
+                is_text = False
+            if not is_text:
+                raise ValueError(f"unknown character set '{value}'; write auto, utf-8, gb18030, latin-1 …")
         return value

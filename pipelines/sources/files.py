@@ -1,22 +1,24 @@
 """From patterns to files: each with its full path, its name for ids and its size."""
 
-import fnmatch
-import glob
+import os
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
 from pipelines import storage
-from pipelines.sources.config import SourceConfig
-from pipelines.sources.formats import SourceError
+from pipelines.globs import expanded, find_files, fixed_folder
+from pipelines.sources.config import SourceConfig, SourceError
 from pipelines.sources.members import excluded
 
-_WILD = "*?["
+_HTTP = ("http://", "https://")
 
 
 class SourceFile(NamedTuple):
     """A file of a source.
 
-    `name` is the path below the pattern's fixed folder, so ids survive a move of the data. `size` (bytes) and
+    `name` is the path below the folder that the source's patterns have in common in front of their wildcards, so
+    ids survive a move of the data and two files of one bare name have two names. `size` (bytes) and
     `modified` (seconds since 1970) make a changed file a changed task; both are 0 for http(s):// addresses.
     """
 
@@ -27,53 +29,72 @@ class SourceFile(NamedTuple):
 
 
 def source_files(config: SourceConfig) -> list[SourceFile]:
-    """The files of a source in order of path, each once; SourceError where a pattern finds none."""
+    """The files of a source in order of path, each once.
+
+    SourceError where a pattern finds no file, and where two files come to one name.
+    """
+    patterns = [pattern if pattern.startswith(_HTTP) else expanded(pattern) for pattern in config.files]
+    roots = {kind: _common_folder([p for p in patterns if _kind(p) == kind]) for kind in map(_kind, patterns)}
     found: dict[str, SourceFile] = {}
-    for pattern in config.files:
-        matches = _matches(config, pattern)
-        if not matches:
-            raise SourceError(
-                f"source '{config.name}': no file matches '{pattern}' (relative to {Path.cwd()}); mend the "
-                "pattern or leave the source out"
-            )
-        for file in matches:
-            found.setdefault(file.path, file)
-    kept = [found[path] for path in sorted(found) if not excluded(found[path].name, config.exclude)]
+    for pattern in patterns:
+        for path in _matches(config, pattern):
+            found.setdefault(_absolute(path), _source_file(path, roots[_kind(path)]))
+    kept = sorted(file for file in found.values() if not excluded(file.name, config.exclude))
     if not kept:
         raise SourceError(f"source '{config.name}': 'exclude' leaves none of its {len(found)} files")
+    _check_names(config, kept)
     return kept
 
 
-def _matches(config: SourceConfig, pattern: str) -> list[SourceFile]:
-    if pattern.startswith(("http://", "https://")):
-        return [SourceFile(pattern, pattern.rpartition("/")[2], 0, 0.0)]
-    base = fixed_folder(pattern)
-    paths = _remote(pattern, base) if storage.is_remote(pattern) else _local(config, pattern)
-    return [
-        SourceFile(path, path.removeprefix(base).lstrip("/"), storage.size(path), storage.modified(path))
-        for path in paths
+def _kind(path: str) -> str:
+    """Scheme and host or bucket of an address, '' for a local path: names are relative within one of these."""
+    return "/".join(path.split("/")[:3]) if "://" in path else ""
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else os.path.abspath(path)  # noqa: PTH100 -- Path.absolute keeps '..'
+
+
+def _common_folder(patterns: Sequence[str]) -> str:
+    """The deepest folder above all patterns' first wildcards; a web address has none."""
+    folders = [
+        (p.rpartition("/")[0] if p.startswith(_HTTP) else _absolute(fixed_folder(p))).split("/")
+        for p in patterns
     ]
+    levels = zip(*folders, strict=False)
+    return "/".join(names[0] for names in takewhile(lambda names: len(set(names)) == 1, levels))
 
 
-def fixed_folder(pattern: str) -> str:
-    """The folder in front of a pattern's first wildcard.
-
-    >>> fixed_folder("data/books/*/a*.txt"), fixed_folder("data/a.txt"), fixed_folder("a.txt")
-    ('data/books', 'data', '')
-    """
-    wild = [pattern.find(mark) for mark in _WILD if mark in pattern]
-    return pattern[: min(wild)].rpartition("/")[0] if wild else pattern.rpartition("/")[0]
+def _source_file(path: str, root: str) -> SourceFile:
+    name = _absolute(path).removeprefix(root).lstrip("/")
+    if path.startswith(_HTTP):
+        return SourceFile(path, name, 0, 0.0)
+    return SourceFile(path, name, storage.size(path), storage.modified(path))
 
 
-def _local(config: SourceConfig, pattern: str) -> list[str]:
-    if Path(pattern).is_dir():
-        raise SourceError(f"source '{config.name}': '{pattern}' is a folder; write '{pattern.rstrip('/')}/*'")
-    if Path(pattern).is_file():
+def _check_names(config: SourceConfig, files: Sequence[SourceFile]) -> None:
+    first: dict[str, SourceFile] = {}
+    for file in files:
+        other = first.setdefault(file.name, file)
+        if other is not file:
+            raise SourceError(
+                f"source '{config.name}': {other.path} and {file.path} would both be named '{file.name}'; bring "
+                "them below one folder, or make them two sources"
+            )
+
+
+def _matches(config: SourceConfig, pattern: str) -> list[str]:
+    if pattern.startswith(_HTTP):
         return [pattern]
-    return [path for path in glob.glob(pattern, recursive=True) if Path(path).is_file()]  # noqa: PTH207 -- keeps '..'
-
-
-def _remote(pattern: str, base: str) -> list[str]:
-    if not any(mark in pattern for mark in _WILD):
-        return [pattern] if storage.exists(pattern) else []
-    return [path for path in storage.list_files(base, recursive=True) if fnmatch.fnmatchcase(path, pattern)]
+    if not storage.is_remote(pattern) and Path(pattern).is_dir():
+        raise SourceError(f"source '{config.name}': '{pattern}' is a folder; write '{pattern.rstrip('/')}/*'")
+    try:
+        found = find_files(pattern)
+    except ValueError as error:
+        raise SourceError(f"source '{config.name}': {error}") from None
+    if not found:
+        raise SourceError(
+            f"source '{config.name}': no file matches '{pattern}' (relative to {Path.cwd()}); mend the "
+            "pattern or leave the source out"
+        )
+    return found

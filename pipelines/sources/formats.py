@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from pipelines.sources.config import Format, SourceConfig
+from pipelines.sources.config import Format, SourceConfig, SourceError
 from pipelines.sources.members import Member
 from pipelines.sources.read_json import read_json, read_jsonl
 from pipelines.sources.read_mediawiki import read_mediawiki
@@ -38,10 +38,6 @@ _BY_SUFFIX = {
     ".xml": "xml",
 }
 _DUMPS = ("pages-articles", "pages-meta", "pages-logging")
-
-
-class SourceError(ValueError):
-    """A source of the run config cannot be used as written; the message names source, file and remedy."""
 
 
 def infer_format(bare: str) -> str | None:
