@@ -8,7 +8,7 @@ from contextlib import closing
 from resiliparse.parse.encoding import detect_encoding
 
 from pipelines.sources.config import AUTO_ENCODING
-from pipelines.sources.members import READ_ERRORS, Member
+from pipelines.sources.members import DAMAGE, Member
 
 _HEAD_BYTES = 256 << 10
 _BLOCK_BYTES = 8 << 10
@@ -67,7 +67,7 @@ class TextLines:
             try:
                 while len(head) < _HEAD_BYTES and (block := stream.read(_BLOCK_BYTES)):
                     head += block
-            except READ_ERRORS:
+            except DAMAGE:
                 return head
         return head
 

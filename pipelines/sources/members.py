@@ -19,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from pipelines import storage
+from pipelines.sources.watched import Watched
 
 ZIP_SUFFIX = ".zip"
 _COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zst", ".zstd")
@@ -26,26 +27,37 @@ _HTTP = ("http://", "https://")
 _IN_MEMORY_BYTES = 64 << 20
 _RETRIES = Retry(total=5, backoff_factor=1.0, status_forcelist=(403, 429, 500, 502, 503, 504))
 
-READ_ERRORS: tuple[type[Exception], ...] = (
-    OSError,
+_BZ2_DAMAGE = ("Invalid data stream",)
+_ENCRYPTED = 0x1
+
+
+class DamagedFileError(ValueError):
+    """A file's bytes cannot be decoded, in the words of a decoder that has no error type of its own for it."""
+
+
+DAMAGE: tuple[type[Exception], ...] = (
+    DamagedFileError,
     EOFError,
+    gzip.BadGzipFile,
     zlib.error,
     lzma.LZMAError,
     zstandard.ZstdError,
     zipfile.BadZipFile,
     pa.ArrowInvalid,  # a seek in front of a file that is too short
-    requests.RequestException,
-    NotImplementedError,  # zipfile: a compression method it does not know
-    RuntimeError,  # zipfile: an encrypted member
+    UnicodeError,
 )
-"""What a damaged or unreachable file raises while it is read."""
+"""What decoders raise on bytes that will be as bad at the next attempt.
+
+Not what storage raises (OSError, requests.RequestException): that may pass, so the shard must fail and be done
+again, not be finished without the file.
+"""
 
 
 @dataclass(frozen=True)
 class Member:
     """One file, or one member of a zip archive: `path` for people, `name` for ids, `bare` for the format.
 
-    `name` is the path below the pattern's fixed folder, so it does not depend on where the data stands.
+    `name` is the path below the source's common folder, so it does not depend on where the data stands.
     """
 
     path: str
@@ -58,11 +70,11 @@ class Member:
         return bare_name(self.name)
 
     def open(self) -> Any:
-        """A binary stream of the decompressed bytes; raises one of READ_ERRORS."""
+        """A binary stream of the decompressed bytes; damage raises one of DAMAGE, storage an OSError."""
         if self.archive is None:
             return decompressed(open_binary(self.path), self.path)
-        archive = zipfile.ZipFile(open_binary(self.archive))
-        return decompressed(archive.open(self.path.removeprefix(f"{self.archive}!")), self.path)
+        archive = _open_zip(Watched(open_binary(self.archive)))
+        return decompressed(_unzipped(archive, self.path.removeprefix(f"{self.archive}!")), self.path)
 
 
 def bare_name(name: str) -> str:
@@ -78,7 +90,7 @@ def members(path: str, name: str, exclude: Sequence[str]) -> Iterator[Member]:
     if not path.lower().endswith(ZIP_SUFFIX):
         yield Member(path, name)
         return
-    with open_binary(path) as stream, zipfile.ZipFile(stream) as archive:
+    with Watched(open_binary(path)) as stream, _open_zip(stream) as archive:
         inner = sorted(info.filename for info in archive.infolist() if not info.is_dir())
     for entry in inner:
         if not excluded(entry, exclude):
@@ -102,13 +114,48 @@ def decompressed(stream: Any, name: str) -> Any:
     if suffix == ".gz":
         return gzip.GzipFile(fileobj=stream)
     if suffix == ".bz2":
-        return bz2.BZ2File(stream)
+        return io.BufferedReader(_Bzip2(stream))
     if suffix in (".xz", ".lzma"):
         return lzma.LZMAFile(stream)
     if suffix in (".zst", ".zstd"):
         reader = zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True)
         return io.BufferedReader(reader)
     return stream
+
+
+def _open_zip(stored: Watched) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(stored)
+    except zipfile.BadZipFile:
+        stored.raise_failure()
+        raise
+
+
+def _unzipped(archive: zipfile.ZipFile, name: str) -> Any:
+    if archive.getinfo(name).flag_bits & _ENCRYPTED:
+        raise DamagedFileError(f"{name} is encrypted; unpack the archive with its password")
+    try:
+        return archive.open(name)
+    except NotImplementedError as error:
+        raise DamagedFileError(f"{name}: {error}; pack the archive anew with deflate") from error
+
+
+class _Bzip2(io.RawIOBase):
+    """bz2.BZ2File, which says of damage no more than OSError."""
+
+    def __init__(self, stream: Any) -> None:
+        self._file = bz2.BZ2File(stream)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return self._file.readinto(buffer)
+        except OSError as error:
+            if error.args == _BZ2_DAMAGE:
+                raise DamagedFileError(f"bzip2: {error}") from error
+            raise
 
 
 def _download(address: str) -> Any:

@@ -9,10 +9,10 @@ import pyarrow as pa
 from pipelines.ids import document_id, payload_digest
 from pipelines.runner import RECORDS, ShardOutput, Stage, Task
 from pipelines.schemas import DOCUMENTS, DatasetSchema
-from pipelines.sources.config import SourceConfig
+from pipelines.sources.config import SourceConfig, SourceError
 from pipelines.sources.files import SourceFile, source_files
-from pipelines.sources.formats import SourceError, check_format, reader_of
-from pipelines.sources.members import READ_ERRORS, ZIP_SUFFIX, Member, members
+from pipelines.sources.formats import check_format, reader_of
+from pipelines.sources.members import DAMAGE, ZIP_SUFFIX, Member, members
 from pipelines.sources.normalise import normalise, split_text
 from pipelines.sources.records import BadRecord, Entry, Record, Skipped
 from text.words import count_words
@@ -44,7 +44,7 @@ def _check_members(source: SourceConfig, file: SourceFile) -> None:
         return  # not fetched before the run; an unclear member becomes a dead letter
     try:
         found = list(members(file.path, file.name, source.exclude))
-    except READ_ERRORS:
+    except DAMAGE:
         return  # the run names a damaged archive among its dead letters
     for member in found:
         check_format(source, member)
@@ -65,12 +65,12 @@ def _packed(files: Sequence[SourceFile], shard_mib: float) -> Iterator[list[Sour
 class SourceDocumentsStage(Stage):
     """Documents of the files that a task names; bad rows become dead letters that name file, row and field.
 
-    The url of a document is name:place, where name is the file's path below its pattern's fixed folder (with
+    The url of a document is name:place, where name is the file's path below its source's common folder (with
     !member for a zip archive) and place the line, row or page; .2, .3 … follow for the pieces of a long one.
     """
 
     name: ClassVar[str] = "source_documents"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     @property
     def outputs(self) -> tuple[DatasetSchema, ...]:
@@ -97,21 +97,28 @@ class SourceDocumentsStage(Stage):
 def _entries(file: SourceFile, source: SourceConfig) -> Iterator[tuple[Member, Entry]]:
     """All entries of a file; what cannot be read becomes a bad record behind those that could.
 
-    Only reading happens under the handlers: an error of the output is the stage's to raise.
+    Only damage is a bad record. An error of the storage or the output, and a column that the source names but
+    the file lacks, are raised: the shard gets no receipt, and the next run reads it again.
     """
     whole = Member(file.path, file.name)
     try:
         found = list(members(file.path, file.name, source.exclude))
-    except READ_ERRORS as error:
+    except DAMAGE as error:
         yield whole, _unreadable(error)
         return
     for member in found:
         try:
-            for entry in reader_of(source, member)(member, source):
-                yield member, entry
+            reader = reader_of(source, member)
         except SourceError as error:
             yield member, BadRecord("1", "unclear_format", str(error))
-        except READ_ERRORS as error:
+            continue
+        except DAMAGE as error:
+            yield member, _unreadable(error)
+            continue
+        try:
+            for entry in reader(member, source):
+                yield member, entry
+        except DAMAGE as error:
             yield member, _unreadable(error)
 
 

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.sources.config import SourceError
+from pipelines.sources.members import DamagedFileError
 from pipelines.sources.records import BadRecord, Entry, Record, Skipped
 
 Read = Callable[..., list[Entry]]
@@ -117,15 +119,8 @@ def test_records(read: Read, name: str, content: bytes, options: dict[str, Any],
         pytest.param("a.jsonl", b'{"text":" \\n"}', "1", "empty_text", "field 'text'", id="white-space-only"),
         pytest.param("a.jsonl", b'["x"]', "1", "not_an_object", "found a list", id="list-for-object"),
         pytest.param("a.json", b'[{"text":"x"},', "1", "broken_json", "line 1", id="half-an-array"),
-        pytest.param("a.csv", b"id,body\n1,x\n", "1", "missing_field", "fields: body, id", id="other-column"),
         pytest.param("a.csv", b"id,text\n1\n", "1", "not_a_text", "holds null", id="short-row"),
         pytest.param("a.parquet", b"PAR1 no", "1", "broken_parquet", "Parquet", id="no-parquet"),
-        pytest.param(
-            "a.parquet", parquet(a=["x"], b=[1]), "1", "missing_field", "columns: a, b", id="no-column"
-        ),
-        pytest.param(
-            "a.parquet", parquet(text=[1]), "1", "not_a_text", "holds int64", id="column-of-numbers"
-        ),
         pytest.param("a.xml", b"<p><q></p>", "1", "broken_xml", "mismatched tag", id="broken-xml"),
         pytest.param(
             "a.xml",
@@ -182,3 +177,49 @@ def test_deep_xml_needs_no_recursion(read: Read) -> None:
     (entry,) = read("a.xml", b"<a>" * depth + b"<b>x</b>" + b"</a>" * depth)
     assert isinstance(entry, Record)
     assert entry.text.strip() == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "field", "told"),
+    [
+        pytest.param("a.csv", b"id,body\n1,x\n", "text", r"no column 'text'.*\(id, body\)", id="csv"),
+        pytest.param(
+            "a.csv", b"a;text\n1;x\n", "text", r"no column 'text'.*\(a;text\)", id="other-delimiter"
+        ),
+        pytest.param(
+            "a.parquet", parquet(a=["x"], b=[1]), "text", r"no column 'text'.*\(a, b\)", id="parquet"
+        ),
+        pytest.param(
+            "a.parquet", parquet(d=[{"t": "x"}]), "d.u", r"no column 'd.u'.*\(d\)", id="struct-field"
+        ),
+        pytest.param("a.parquet", parquet(text=[1]), "text", "'text' holds int64, not texts", id="numbers"),
+    ],
+)
+def test_a_file_without_the_text_column_ends_the_run(
+    read: Read, name: str, content: bytes, field: str, told: str
+) -> None:
+    with pytest.raises(SourceError, match=f"source 's', .*{name}: .*{told}"):
+        read(name, content, text_field=field)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty-file"),
+        pytest.param(b"id,text\n", id="header-alone"),
+    ],
+)
+def test_a_csv_without_rows_is_no_error(read: Read, content: bytes) -> None:
+    assert read("a.csv", content) == []
+
+
+def test_a_parquet_column_of_nulls_is_bad_row_by_row(read: Read) -> None:
+    entries = read("a.parquet", parquet(text=pa.nulls(2)))
+    assert [(entry.place, entry.reason) for entry in entries] == [("1", "not_a_text"), ("2", "not_a_text")]
+
+
+def test_damaged_parquet_pages_are_the_files_fault(read: Read) -> None:
+    content = bytearray(parquet(text=[f"row {n} of many" for n in range(5000)]))
+    content[10:2000] = b"\xff" * 1990
+    with pytest.raises(DamagedFileError, match="Parquet: "):
+        read("a.parquet", bytes(content))

@@ -1,19 +1,22 @@
 """Curated files to documents, from plan to shard."""
 
+import bz2
 import gzip
 import io
+import lzma
 import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from pipelines.ids import document_id, payload_digest
 from pipelines.runner import ShardOutput, StageError, run_locally
-from pipelines.sources.config import SourceConfig
-from pipelines.sources.formats import SourceError
+from pipelines.sources.config import SourceConfig, SourceError
 from pipelines.sources.stage import SourceDocumentsStage, source_tasks
 
 
@@ -171,3 +174,97 @@ def test_zip_of_compressed_members(tmp_path: Path) -> None:
     documents, dead = run([SourceConfig(name="s", files=[f"{tmp_path}/a.zip"])], tmp_path / "out")
     assert [(row["url"], row["text"]) for row in documents] == [("a.zip!d/x.jsonl.gz:1", "inside")]
     assert dead == []
+
+
+def encrypted_zip() -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("x.txt", "secret")
+    content = bytearray(sink.getvalue())
+    content[content.index(b"PK\x03\x04") + 6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(content)
+
+
+def test_encrypted_member_is_a_dead_letter(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(encrypted_zip())
+    documents, dead = run([SourceConfig(name="s", files=[f"{tmp_path}/a.zip"])], tmp_path / "out")
+    assert documents == []
+    assert [row["record"] for row in dead] == [f"{tmp_path}/a.zip!x.txt:end"]
+    assert "x.txt is encrypted" in dead[0]["detail"]
+
+
+class _Failing(io.RawIOBase):
+    """A stored file whose storage fails behind the first bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        self._stream = io.BytesIO(content)
+        self._reads = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        self._reads += 1
+        if self._reads > 1:
+            raise OSError("AWS Error NETWORK_CONNECTION during GetObject")
+        return self._stream.readinto(buffer)
+
+
+def stored(name: str) -> bytes:
+    """A file of one document, too long for the first read of any decoder."""
+    text = "".join(payload_digest(str(n).encode()) + "\n" for n in range(20_000)).encode()
+    sink = io.BytesIO()
+    if name.endswith(".parquet"):
+        pq.write_table(pa.table({"text": [text.decode()]}), sink)
+    elif name.endswith(".zip"):
+        with zipfile.ZipFile(sink, "w") as archive:
+            archive.writestr("x.txt", text)
+    pack = {
+        "gz": gzip.compress,
+        "bz2": bz2.compress,
+        "xz": lzma.compress,
+        "zst": zstandard.ZstdCompressor().compress,
+    }
+    return sink.getvalue() or pack.get(name.rpartition(".")[2], bytes)(text)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.txt", "a.txt.gz", "a.txt.bz2", "a.txt.xz", "a.txt.zst", "a.parquet", "a.zip"]
+)
+@pytest.mark.parametrize("when", ["opened", "read"])
+def test_an_error_of_the_storage_leaves_no_receipt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, when: str
+) -> None:
+    (tmp_path / name).write_bytes(stored(name))
+    tasks = source_tasks([SourceConfig(name="s", files=[f"{tmp_path}/{name}"], max_document_chars=2_000_000)])
+
+    def fails(path: str) -> Any:
+        if when == "opened":
+            raise OSError("AWS Error NETWORK_CONNECTION during GetObject")
+        return pa.PythonFile(_Failing(Path(path).read_bytes()), mode="r")  # as storage gives: a NativeFile
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipelines.sources.members.storage.open_input", fails)
+        with pytest.raises(StageError, match="OSError: AWS Error NETWORK_CONNECTION"):
+            run_locally(SourceDocumentsStage(), tasks, str(tmp_path / "out"))
+    assert list((tmp_path / "out").rglob("*.json")) == []
+    assert run_locally(SourceDocumentsStage(), tasks, str(tmp_path / "out"))["documents"] == 1
+    assert list((tmp_path / "out").rglob("*.json")) != []
+
+
+def test_a_missing_column_names_the_source_and_leaves_no_receipt(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"body": ["x"] * 9}), tmp_path / "a.parquet")
+    tasks = source_tasks([SourceConfig(name="essays", files=[f"{tmp_path}/a.parquet"])])
+    with pytest.raises(StageError, match=r"source 'essays', .*a.parquet: no column 'text'.*\(body\)"):
+        run_locally(SourceDocumentsStage(), tasks, str(tmp_path / "out"))
+    assert list((tmp_path / "out").rglob("*.json")) == []
