@@ -2,8 +2,8 @@
 ours.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -86,7 +86,7 @@ class MixtureConfig(BaseModel):
     )
 
 
-def plan(source_stats: pa.Table, config: MixtureConfig) -> pa.Table:
+def plan(source_stats: pa.Table, config: MixtureConfig, key: str = "ops.mixture_plan.config") -> pa.Table:
     """Weights and epochs by source as a mixture_plan table, one row a source, sorted by source.
 
     `source_stats` has the columns of SOURCE_STATS, one row a source. Weights are normalised over the
@@ -95,12 +95,12 @@ def plan(source_stats: pa.Table, config: MixtureConfig) -> pa.Table:
     to the others in proportion to their weights, until no source exceeds the limit. If all are at the limit
     the budget is not reached: see `shortfall`. The paper's columns show the row of the source's role;
     sources of one role show the same row. Raises MixtureError for a repeated or unknown source, an unknown
-    role, or weights that are all zero.
+    role, or weights that are all zero; `key` is where `config` stands in the run config.
     """
     stats = _sorted_stats(source_stats)
     names, roles = stats["source"].to_pylist(), stats["role"].to_pylist()
     tokens = stats["tokens"].to_numpy().astype(np.int64)
-    weights = _weights(names, roles, tokens, config)
+    weights = _weights(names, roles, tokens, config, key)
     shares = fill(weights, tokens * config.max_epochs, float(budget(stats, config)))
     # Rounding down keeps both promises: no more than the budget, no more than max_epochs.
     drawn = np.floor(shares).astype(np.int64)
@@ -172,26 +172,27 @@ def repeats(doc_ids: pa.Array, epochs: float, seed: int) -> np.ndarray:
     return whole + (uniform(doc_ids, seed, "epoch fraction") < epochs - whole).astype(np.int64)
 
 
-def token_stats(tokens: Iterable[Any], roles: Mapping[str, str]) -> pa.Table:
-    """SOURCE_STATS of the training rows of `tokens` tables (schemas.TOKENS), end of text counted in.
+def counted_stats(counts: Mapping[str, int], roles: Mapping[str, str]) -> pa.Table:
+    """SOURCE_STATS of the training documents out of the counts of TokenizeStage, end of text counted in.
 
-    `roles` maps each source to its role; a source that is missing there is a MixtureError. A source that has
-    no rows is listed with zeros, so that the plan shows it.
+    `roles` maps each source to its role; a source that has tokens and is missing there is a MixtureError, and
+    so are counts that tell nothing by source. A source that has no tokens is listed with zeros, so that the
+    plan shows it.
     """
-    documents = dict.fromkeys(roles, 0)
-    counts = dict.fromkeys(roles, 0)
-    for table in tokens:
-        train = table.filter(pc.equal(table["split"], "train"))
-        lengths = pc.add(pc.cast(pc.list_value_length(train["input_ids"]), pa.int64()), 1)
-        grouped = pa.table({"source": train["source"], "n": lengths}).group_by("source")
-        for row in grouped.aggregate([("n", "sum"), ("n", "count")]).to_pylist():
-            if row["source"] not in roles:
-                raise MixtureError(f"source '{row['source']}' has tokens but no role; known: {sorted(roles)}")
-            documents[row["source"]] += row["n_count"]
-            counts[row["source"]] += row["n_sum"]
+    by_source = [key.split(":", 2) for key in counts if key.startswith("documents:")]
+    if sum(counts[":".join(key)] for key in by_source) != counts.get("documents", 0):
+        raise MixtureError(
+            "dataset 'tokens' was made by an earlier version, which did not count by source; "
+            "materialise tokens again"
+        )
+    stray = sorted({source for _, _, source in by_source} - set(roles))
+    if stray:
+        raise MixtureError(f"source '{stray[0]}' has tokens but no role; known: {sorted(roles)}")
     names = sorted(roles)
-    columns = [names, [roles[n] for n in names], [documents[n] for n in names], [counts[n] for n in names]]
-    return pa.table(columns, schema=SOURCE_STATS)
+    documents = [counts.get(f"documents:train:{name}", 0) for name in names]
+    tokens = [counts.get(f"tokens:train:{name}", 0) for name in names]
+    with_ends = [n + ends for n, ends in zip(tokens, documents, strict=True)]
+    return pa.table([names, [roles[name] for name in names], documents, with_ends], schema=SOURCE_STATS)
 
 
 def _sorted_stats(source_stats: pa.Table) -> pa.Table:
@@ -207,13 +208,13 @@ def _sorted_stats(source_stats: pa.Table) -> pa.Table:
 
 
 def _weights(
-    names: Sequence[str], roles: Sequence[str], tokens: np.ndarray, config: MixtureConfig
+    names: Sequence[str], roles: Sequence[str], tokens: np.ndarray, config: MixtureConfig, key: str
 ) -> np.ndarray:
     """Normalised weights, float64: 0 for a source without tokens, else its own or its part of the role's."""
     own = {entry.source: entry.weight for entry in config.sources}
     unknown = sorted(set(own) - set(names))
     if unknown:
-        raise MixtureError(f"config key mixture.sources names {unknown}; the sources are {list(names)}")
+        raise MixtureError(f"{key}.sources: names {unknown}; the sources are {list(names)}")
     by_role = config.roles.model_dump()
     strange = sorted(set(roles) - set(by_role))
     if strange:
@@ -228,7 +229,5 @@ def _weights(
             weights[i] = own[name] if name in own else by_role[role] * n / role_tokens[role]
     total = weights.sum()
     if total == 0 and tokens.sum() > 0:
-        raise MixtureError(
-            "config keys mixture.roles and mixture.sources: all sources with text have weight 0"
-        )
+        raise MixtureError(f"{key}.roles and {key}.sources: all sources with text have weight 0; raise one")
     return weights / total if total else weights

@@ -59,7 +59,7 @@ def plan_packing(sizes: Mapping[int, int], sources: Sequence[str], config: PackC
     if tokens[TRAIN] <= config.context:
         raise PackError(
             f"{tokens[TRAIN]} training tokens do not fill one sequence of {config.context + 1}: "
-            "give the job more text or lower config key pack.context"
+            "give the job more text or lower config key ops.pretraining.config.context"
         )
     return PackPlan(tasks, tokens, {stream: n % (config.context + 1) for stream, n in tokens.items()})
 

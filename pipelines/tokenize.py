@@ -22,6 +22,7 @@ from pipelines.dataset import iter_shard, read_shard
 from pipelines.ids import payload_digest
 from pipelines.runner import ShardOutput, Stage, Task
 from pipelines.schemas import CORPUS, TOKENS, DatasetSchema
+from pipelines.tokenizer import PATH_KEY
 from text.hashing import uniform
 
 TRAIN = "train"
@@ -122,7 +123,7 @@ class Oracle:
         raise TokenMismatchError(
             f"document {doc_id}: gigatoken gives {ids[place : place + 4]} at token {place}, tokenizers "
             f"{expected[place : place + 4]}; this tokenizer.json cannot be used: train one "
-            "(config key tokenizer.tokenizer_path: null) or install the versions of constraints.txt"
+            f"({PATH_KEY}: null) or install the versions of constraints.txt"
         )
 
 
@@ -141,7 +142,7 @@ class TokenizeStage(Stage):
     """
 
     name: ClassVar[str] = "tokenize"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     corpus: str
     tokenizer: str
@@ -164,9 +165,9 @@ class TokenizeStage(Stage):
             for row in np.flatnonzero(pc.is_in(rows["doc_id"], checked).to_numpy()).tolist():
                 oracle.check(rows["doc_id"][row].as_py(), rows["text"][row].as_py(), ids[row].as_py())
                 out.count("checked_documents")
-            out.write(TOKENS.name, self._tokens(rows, ids))
-            out.count("documents", rows.num_rows)
-            out.count("tokens", int(pc.sum(pc.list_value_length(ids)).as_py() or 0))
+            tokens = self._tokens(rows, ids)
+            out.write(TOKENS.name, tokens)
+            self._count(tokens, out)
 
     def _tokenizer_json(self) -> str:
         content = storage.read_bytes(self.tokenizer)
@@ -179,6 +180,17 @@ class TokenizeStage(Stage):
         return pa.table(
             {"doc_id": rows["doc_id"], "source": rows["source"], "split": split, "input_ids": ids}
         )
+
+    def _count(self, tokens: pa.Table, out: ShardOutput) -> None:
+        """Count documents and tokens, end of text not included, in all and by split and source."""
+        lengths = pc.cast(pc.list_value_length(tokens["input_ids"]), pa.int64())
+        table = tokens.select(["split", "source"]).append_column("n", lengths)
+        out.count("documents", table.num_rows)
+        out.count("tokens", int(pc.sum(lengths).as_py() or 0))
+        for row in table.group_by(["split", "source"]).aggregate([("n", "sum"), ("n", "count")]).to_pylist():
+            place = f"{row['split']}:{row['source']}"
+            out.count(f"documents:{place}", row["n_count"])
+            out.count(f"tokens:{place}", row["n_sum"])
 
     def _checked_ids(self, shard: str) -> pa.Array:
         ids: Any = read_shard(self.corpus, shard, CORPUS, ["doc_id"])["doc_id"].unique()

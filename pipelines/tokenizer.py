@@ -13,10 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from pipelines import mixture, storage
+from pipelines.ids import payload_digest
 
 END_OF_TEXT = "<|endoftext|>"
 PAD = "<|pad|>"
 FILE = "tokenizer.json"
+PATH_KEY = "ops.tokenizer.config.tokenizer.tokenizer_path"
 
 
 class TokenizerError(ValueError):
@@ -53,7 +55,7 @@ def sample_budgets(
     `source_bytes` is a SOURCE_STATS table whose `tokens` are bytes.
     """
     shares = mixture_config.model_copy(update={"token_budget": config.sample_bytes, "max_epochs": 1.0})
-    planned = mixture.plan(source_bytes, shares)
+    planned = mixture.plan(source_bytes, shares, "ops.tokenizer.config.weights")
     return dict(zip(planned["source"].to_pylist(), planned["drawn_tokens"].to_pylist(), strict=True))
 
 
@@ -87,11 +89,9 @@ def load(path: str) -> Tokenizer:
     A tokenizer without `<|pad|>` gets it as a new last token. Raises TokenizerError where the file is absent,
     is no tokenizer, or lacks `<|endoftext|>`.
     """
-    file = path if path.endswith(".json") else storage.join(path, FILE)
-    if not storage.exists(file):
-        raise TokenizerError(f"config key tokenizer.tokenizer_path: {file} does not exist")
+    file, content = _read(path)
     try:
-        tokenizer = Tokenizer.from_str(storage.read_bytes(file).decode())
+        tokenizer = Tokenizer.from_str(content.decode())
     except Exception as error:  # the library raises bare Exception for every malformed file
         raise TokenizerError(f"{file}: not a tokenizer.json of the tokenizers library ({error})") from error
     if tokenizer.token_to_id(END_OF_TEXT) is None:
@@ -100,6 +100,11 @@ def load(path: str) -> Tokenizer:
         )
     tokenizer.add_special_tokens([END_OF_TEXT, PAD])
     return tokenizer
+
+
+def file_digest(path: str) -> str:
+    """`pipelines.ids.payload_digest` of the tokenizer.json at `path`; TokenizerError where it is absent."""
+    return payload_digest(_read(path)[1])
 
 
 def special_ids(tokenizer: Tokenizer) -> SpecialIds:
@@ -127,3 +132,11 @@ def save(tokenizer: Tokenizer, folder: str) -> None:
     storage.write_bytes(storage.join(folder, FILE), tokenizer.to_str(pretty=True).encode())
     for name, value in (("tokenizer_config.json", config), ("special_tokens_map.json", special)):
         storage.write_bytes(storage.join(folder, name), (json.dumps(value, indent=2) + "\n").encode())
+
+
+def _read(path: str) -> tuple[str, bytes]:
+    """The file that `path` (tokenizer.json or its folder) stands for, and its content."""
+    file = path if path.endswith(".json") else storage.join(path, FILE)
+    if not storage.exists(file):
+        raise TokenizerError(f"{PATH_KEY}: {file} does not exist; correct the path, or null to train one")
+    return file, storage.read_bytes(file)

@@ -21,6 +21,7 @@ from pipelines.decontaminate_stage import (
     merged_counts,
 )
 from pipelines.demo.questions import build_demo_benchmarks
+from pipelines.lineage import consistent, current_inputs
 from pipelines.mill import Mill
 from pipelines.runner import run_stage, shard_tasks
 from pipelines.schemas import CORPUS, DECISIONS
@@ -47,9 +48,11 @@ def build_corpus(mill: Mill, config: CorpusConfig) -> Built:
     Where the asset `passages` has found repeated passages, they are cut out before.
     """
     documents, selected = current(mill.root, "documents"), current(mill.root, "selected")
+    passages = current_cuts(mill)
+    read = [documents, selected, *([passages] if passages else [])]
+    consistent(mill.root, {version.name: version for version in read})
     grams = _benchmark_grams(mill, config)
     local = grams.folder
-    passages = current_cuts(mill)
     cuts = passages.folder if passages else ""
     counting = CountGramsStage(documents.folder, selected.folder, local, cuts)
     tasks = shard_tasks(documents)
@@ -74,8 +77,7 @@ def build_corpus(mill: Mill, config: CorpusConfig) -> Built:
 
 def build_decisions(mill: Mill) -> Built:
     """One row a document: kept or not, and why."""
-    names = ("selection", "duplicates", "decontaminated", GRAMS)
-    inputs = {name: current(mill.root, name) for name in names}
+    inputs = current_inputs(mill.root, "selection", "duplicates", "decontaminated", GRAMS)
     selection = inputs["selection"]
     min_jaccard = inputs["duplicates"].manifest["config"]["config"]["dedup"]["threshold"]
     max_pieces = inputs[GRAMS].manifest["config"]["config"]["rule"]["max_pieces"]

@@ -1,5 +1,6 @@
 """corpus → tokenizer → tokens → mixture_plan → pretraining, and the diversity of what was kept."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pipelines.dataset import DatasetVersion, current, iter_shard, read_dataset
 from pipelines.dataset_card import CardFacts, write_card
 from pipelines.diversity import DIVERSITY, TALLY, DiversityStage, summarise
 from pipelines.ids import payload_digest
+from pipelines.lineage import current_inputs
 from pipelines.mill import Mill
 from pipelines.mixture import MixtureConfig
 from pipelines.pack import PackStage, plan_packing
@@ -50,7 +52,7 @@ class DiversityConfig(BaseModel):
 
 def build_diversity(mill: Mill, config: DiversityConfig) -> Built:
     """Domains, languages, formats and distinct n-grams of the corpus by source."""
-    corpus, documents = current(mill.root, "corpus"), current(mill.root, "documents")
+    corpus, documents = current_inputs(mill.root, "corpus", "documents").values()
     tallied = run_stage(
         mill.spark,
         mill.root,
@@ -72,7 +74,7 @@ def build_diversity(mill: Mill, config: DiversityConfig) -> Built:
 
 def build_tokenizer(mill: Mill, config: TokenizerBuildConfig) -> Built:
     """Train the tokenizer on a sample of the mixture, or take the one that the config names."""
-    corpus = current(mill.root, "corpus")
+    corpus = current_inputs(mill.root, "corpus", "documents")["corpus"]
 
     def make(folder: Path) -> dict[str, Any]:
         if config.tokenizer.tokenizer_path is not None:
@@ -87,13 +89,15 @@ def build_tokenizer(mill: Mill, config: TokenizerBuildConfig) -> Built:
         return {"vocab_size": made.get_vocab_size(), **special._asdict()}
 
     key: dict[str, Any] = {"config": config.model_dump(mode="json"), "code": _CODE_VERSION}
+    if config.tokenizer.tokenizer_path is not None:
+        key["file"] = tokenizer.file_digest(config.tokenizer.tokenizer_path)
     version = build_artifact(mill.root, TOKENIZER, key, make, {"corpus": corpus})
     return Built((version,), metadata=dict(version.manifest["details"]))
 
 
 def build_tokens(mill: Mill, config: TokenizeConfig) -> Built:
     """Encode every piece of the corpus once."""
-    corpus, trained = current(mill.root, "corpus"), current(mill.root, TOKENIZER)
+    corpus, trained = current_inputs(mill.root, "corpus", TOKENIZER).values()
     path = storage.join(trained.folder, tokenizer.FILE)
     stage = TokenizeStage(corpus.folder, path, payload_digest(storage.read_bytes(path)), config)
     version = run_stage(mill.spark, mill.root, stage, shard_tasks(corpus), [corpus, trained])["tokens"]
@@ -102,15 +106,11 @@ def build_tokens(mill: Mill, config: TokenizeConfig) -> Built:
 
 def build_mixture_plan(mill: Mill, config: MixtureConfig) -> Built:
     """How often each source is drawn, beside GPT-3's Table 2.2."""
-    tokens = current(mill.root, "tokens")
+    tokens = current_inputs(mill.root, "tokens", "documents")["tokens"]
     roles = _roles(mill)
 
     def make() -> tuple[dict[str, pa.Table], dict[str, Any]]:
-        columns = ["source", "split", "input_ids"]
-        rows = (
-            table for shard in tokens.shards for table in iter_shard(tokens.folder, shard, TOKENS, columns)
-        )
-        plan = mixture.plan(mixture.token_stats(rows, roles), config)
+        plan = mixture.plan(mixture.counted_stats(tokens.counts, roles), config)
         return {"shard-00000": plan}, {"shortfall_tokens": mixture.shortfall(plan, config)}
 
     key = {"config": config.model_dump(mode="json"), "roles": roles, "code": _CODE_VERSION}
@@ -127,8 +127,9 @@ def build_mixture_plan(mill: Mill, config: MixtureConfig) -> Built:
 
 def build_pretraining(mill: Mill, config: PackConfig) -> Built:
     """Draw, shuffle and pack the tokens into full sequences."""
-    tokens, planned = current(mill.root, "tokens"), current(mill.root, "mixture_plan")
-    end_of_text = current(mill.root, TOKENIZER).manifest["details"]["end_of_text"]
+    inputs = current_inputs(mill.root, "tokens", "mixture_plan", TOKENIZER)
+    tokens, planned = inputs["tokens"], inputs["mixture_plan"]
+    end_of_text = inputs[TOKENIZER].manifest["details"]["end_of_text"]
     plan = read_dataset(planned, MIXTURE_PLAN)
     epochs = dict(zip(plan["source"].to_pylist(), plan["epochs"].to_pylist(), strict=True))
     upstream = [tokens, planned]
@@ -171,19 +172,18 @@ def _roles(mill: Mill) -> dict[str, str]:
 
 
 def _source_bytes(mill: Mill, corpus: DatasetVersion) -> pa.Table:
-    """SOURCE_STATS of the corpus with bytes for tokens."""
-    table = read_dataset(corpus, CORPUS, ["source", "n_bytes"])
-    grouped = table.group_by("source").aggregate([("n_bytes", "sum"), ("n_bytes", "count")])
-    roles = _roles(mill)
-    found = {row["source"]: row for row in grouped.to_pylist()}
+    """SOURCE_STATS of the corpus with bytes for tokens, added up row group by row group."""
+    documents: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for shard in corpus.shards:
+        for part in iter_shard(corpus.folder, shard, CORPUS, ["source", "n_bytes"]):
+            grouped = part.group_by("source").aggregate([("n_bytes", "sum"), ("n_bytes", "count")])
+            for row in grouped.to_pylist():
+                documents[row["source"]] += row["n_bytes_count"]
+                sizes[row["source"]] += row["n_bytes_sum"]
     rows = [
-        {
-            "source": source,
-            "role": role,
-            "documents": found.get(source, {}).get("n_bytes_count", 0),
-            "tokens": found.get(source, {}).get("n_bytes_sum", 0),
-        }
-        for source, role in sorted(roles.items())
+        {"source": source, "role": role, "documents": documents[source], "tokens": sizes[source]}
+        for source, role in sorted(_roles(mill).items())
     ]
     return pa.Table.from_pylist(rows, schema=mixture.SOURCE_STATS)
 

@@ -8,6 +8,7 @@ from pipelines.artifact import build_table
 from pipelines.build.built import Built, Check, aligned
 from pipelines.build.removals import source_ranks
 from pipelines.dataset import POINTER, DatasetVersion, current
+from pipelines.lineage import current_inputs
 from pipelines.mill import Mill
 from pipelines.passages import CutPassagesStage, MergePassagesStage, PassageRowsStage
 from pipelines.runner import Task, run_stage
@@ -44,8 +45,8 @@ def build_passages(mill: Mill, config: PassagesConfig) -> Built:
         ]
         nothing = Check("aligned_with_documents", True, "rule 'off': nothing is cut")
         return Built(tuple(empty), PASSAGE_CUTS, (nothing,))
-    documents, selected = current(mill.root, "documents"), current(mill.root, "selected")
-    inputs = [documents, selected]
+    inputs = list(current_inputs(mill.root, "documents", "selected").values())
+    documents, selected = inputs
     ranks = source_ranks(documents.manifest["details"]["roles"], config.roles, "ops.passages.config.roles")
     core = PassageConfig.model_validate(config.model_dump(include=set(PassageConfig.model_fields)))
     folders = (documents.folder, selected.folder)

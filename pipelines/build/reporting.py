@@ -6,8 +6,9 @@ from typing import Any
 from pipelines import report
 from pipelines.artifact import build_artifact
 from pipelines.build.built import Built
-from pipelines.dataset import DatasetVersion, current, read_dataset
+from pipelines.dataset import DatasetVersion, read_dataset
 from pipelines.diversity import DIVERSITY
+from pipelines.lineage import current_inputs
 from pipelines.markdown import code_block, markdown_rows
 from pipelines.mill import Mill
 from pipelines.schemas import MIXTURE_PLAN
@@ -27,7 +28,7 @@ _INPUTS = (
 
 def build_report(mill: Mill) -> Built:
     """Write report.md from the published datasets."""
-    inputs = {name: current(mill.root, name) for name in _INPUTS}
+    inputs = current_inputs(mill.root, *_INPUTS)
 
     def make(folder: Path) -> dict[str, Any]:
         (folder / "report.md").write_text(_markdown(inputs), encoding="utf-8")

@@ -10,7 +10,7 @@ from dedup.minhash import MinHashConfig
 from pipelines.artifact import build_artifact
 from pipelines.build.built import Built, aligned
 from pipelines.classify import ClassifierConfig, SignalsStage, fit_classifier
-from pipelines.dataset import current
+from pipelines.lineage import current_inputs
 from pipelines.mill import Mill
 from pipelines.runner import run_stage, shard_tasks
 from pipelines.schemas import SIGNALS, SKETCHES
@@ -30,7 +30,7 @@ class SketchesConfig(BaseModel):
 
 def build_quality_model(mill: Mill, config: ClassifierConfig) -> Built:
     """Fit the quality classifier on the curated sources against the unfiltered crawl."""
-    documents = current(mill.root, "documents")
+    documents = current_inputs(mill.root, "documents")["documents"]
     roles: dict[str, str] = documents.manifest["details"]["roles"]
 
     def make(folder: Path) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def build_quality_model(mill: Mill, config: ClassifierConfig) -> Built:
 
 def build_signals(mill: Mill) -> Built:
     """Measure language and quality of every document."""
-    documents, model = current(mill.root, "documents"), current(mill.root, MODEL)
+    documents, model = current_inputs(mill.root, "documents", MODEL).values()
     stage = SignalsStage.of(documents.folder, model.folder)
     version = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), [documents, model])["signals"]
     return Built((version,), SIGNALS, (aligned(version, documents),))
@@ -54,7 +54,7 @@ def build_signals(mill: Mill) -> Built:
 
 def build_sketches(mill: Mill, config: SketchesConfig) -> Built:
     """Hash and sketch every document."""
-    documents = current(mill.root, "documents")
+    documents = current_inputs(mill.root, "documents")["documents"]
     stage = SketchStage(documents.folder, config.minhash)
     details = {"minhash": config.minhash.model_dump(mode="json")}
     version = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), [documents], details=details)[

@@ -15,9 +15,10 @@ from pipelines.artifact import build_table
 from pipelines.build.built import Built, Check, aligned
 from pipelines.build.indexing import ROLES_KEY, IndexConfig, build_indexed_duplicates, index_criteria
 from pipelines.build.removals import by_shard, source_ranks, survivors_stay
-from pipelines.dataset import current, read_shard
+from pipelines.dataset import read_shard
 from pipelines.deduplicate import deduplicate
 from pipelines.document_rows import StoredRows
+from pipelines.lineage import current_inputs
 from pipelines.mill import Mill
 from pipelines.repeated import REPEATED, repeated_rows
 from pipelines.runner import run_stage, shard_tasks
@@ -52,7 +53,7 @@ class DuplicatesConfig(BaseModel):
 
 def build_selection(mill: Mill, config: SelectionConfig) -> Built:
     """Judge every document by itself: length, language, quality, an id that was seen before."""
-    documents, signals = current(mill.root, "documents"), current(mill.root, "signals")
+    documents, signals = current_inputs(mill.root, "documents", "signals").values()
     repeated = build_table(
         mill.root,
         REPEATED,
@@ -74,10 +75,9 @@ def build_duplicates(mill: Mill, config: DuplicatesConfig) -> Built:
 
     With `index` they are held against earlier snapshots too, by the rule of the index (dedup.online).
     """
+    inputs = current_inputs(mill.root, "documents", "signals", "sketches", "selection")
     if config.index is not None:
         return build_indexed_duplicates(mill, config.index, config.dedup, config.roles)
-    names = ("documents", "signals", "sketches", "selection")
-    inputs = {name: current(mill.root, name) for name in names}
     documents, selection = inputs["documents"], inputs["selection"]
     minhash = MinHashConfig.model_validate(inputs["sketches"].manifest["details"]["minhash"])
     ranks = source_ranks(documents.manifest["details"]["roles"], config.roles, ROLES_KEY)
@@ -108,8 +108,7 @@ def build_duplicates(mill: Mill, config: DuplicatesConfig) -> Built:
 
 def build_selected(mill: Mill) -> Built:
     """Mark the documents that passed the selection and are no duplicates."""
-    names = ("signals", "selection", "duplicates")
-    inputs = [current(mill.root, name) for name in names]
+    inputs = list(current_inputs(mill.root, "signals", "selection", "duplicates").values())
     signals, selection, duplicates = inputs
     stage = MarkStage(signals.folder, selection.folder, duplicates.folder)
     version = run_stage(mill.spark, mill.root, stage, shard_tasks(selection), inputs)["selected"]

@@ -14,12 +14,12 @@ from pipelines.mixture import (
     MixtureError,
     RoleWeights,
     SourceWeight,
+    counted_stats,
     plan,
     repeats,
     shortfall,
-    token_stats,
 )
-from pipelines.schemas import MIXTURE_PLAN, TOKENS
+from pipelines.schemas import MIXTURE_PLAN
 
 ROLES = ["crawl", "webtext", "books1", "books2", "wikipedia", "other"]
 
@@ -128,7 +128,7 @@ def test_shortfall_is_told_and_rounding_is_none() -> None:
         pytest.param(
             [("a", "crawl", 1)],
             {"sources": [SourceWeight(source="z", weight=1)]},
-            "mixture.sources",
+            r"ops\.mixture_plan\.config\.sources: names \['z'\]",
             id="weight_of_unknown_source",
         ),
         pytest.param([("a", "crawl", 1)], {"roles": RoleWeights(crawl=0)}, "weight 0", id="all_weights_zero"),
@@ -182,15 +182,30 @@ def test_repeats_on_average() -> None:
     assert times.mean() == pytest.approx(2.3, abs=0.015)
 
 
-def test_token_stats_counts_training_rows_with_end_of_text() -> None:
-    rows = pa.table(
-        [["1", "2", "3"], ["a", "a", "a"], ["train", "validation", "train"], [[5, 6], [7], []]],
-        schema=TOKENS.schema,
-    )
-    made = token_stats([rows, rows], {"a": "crawl", "b": "other"})
-    assert made.to_pylist() == [
-        {"source": "a", "role": "crawl", "documents": 4, "tokens": 8},
+COUNTS = {
+    "documents": 3,
+    "documents:train:a": 2,
+    "documents:validation:a": 1,
+    "tokens": 3,
+    "tokens:train:a": 2,
+    "tokens:validation:a": 1,
+}
+
+
+def test_stats_take_training_rows_with_end_of_text() -> None:
+    assert counted_stats(COUNTS, {"a": "crawl", "b": "other"}).to_pylist() == [
+        {"source": "a", "role": "crawl", "documents": 2, "tokens": 4},
         {"source": "b", "role": "other", "documents": 0, "tokens": 0},
     ]
-    with pytest.raises(MixtureError, match="'a' has tokens but no role"):
-        token_stats([rows], {"b": "other"})
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        pytest.param(COUNTS, "'a' has tokens but no role", id="a_source_without_role"),
+        pytest.param({"documents": 3, "tokens": 3}, "materialise tokens again", id="not_counted_by_source"),
+    ],
+)
+def test_stats_refuse(counts: dict[str, int], message: str) -> None:
+    with pytest.raises(MixtureError, match=message):
+        counted_stats(counts, {"b": "other"})

@@ -191,7 +191,7 @@ def test_plan_gives_every_sequence_to_one_task(sizes: dict[int, int], context: i
     config = PackConfig(context=context, buckets=4)
     total = sum(n for bucket, n in sizes.items() if bucket < 4)
     if total <= context:
-        with pytest.raises(PackError, match=r"pack\.context"):
+        with pytest.raises(PackError, match=r"ops\.pretraining\.config\.context"):
             plan_packing(sizes, ["a", "b"], config)
         return
     plan = plan_packing(sizes, ["a", "b"], config)

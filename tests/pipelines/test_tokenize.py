@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from pipelines import tokenize
 from pipelines.ids import payload_digest
+from pipelines.mixture import counted_stats
 from pipelines.runner import StageError, Task, run_locally
 from pipelines.schemas import CORPUS, TOKENS
 from pipelines.tokenize import (
@@ -134,6 +135,24 @@ def test_stage_keeps_rows_aligned(tmp_path: Path, tokenizer_json: str) -> None:
         assert tokens["split"].to_pylist() == splits(source["parent_id"], made.config).to_pylist()
         total += sum(map(len, tokens["input_ids"].to_pylist()))
     assert counts["tokens"] == total
+
+
+def test_counts_give_the_mixture_what_the_rows_hold(tmp_path: Path, tokenizer_json: str) -> None:
+    shards = write_shards(tmp_path / "corpus", CORPUS, corpus(), 3)
+    counts = run_locally(
+        stage(tmp_path, tokenizer_json), [Task(shard, {}) for shard in shards], str(tmp_path / "out")
+    )
+    rows = pq.read_table(tmp_path / "out" / "tokens").to_pylist()
+    lengths = {
+        name: [len(row["input_ids"]) + 1 for row in rows if (row["source"], row["split"]) == (name, "train")]
+        for name in ("a", "b")
+    }
+    assert 0 < len(lengths["a"]) < 30
+    assert counted_stats(counts, {"a": "crawl", "b": "books1", "c": "other"}).to_pylist() == [
+        {"source": "a", "role": "crawl", "documents": len(lengths["a"]), "tokens": sum(lengths["a"])},
+        {"source": "b", "role": "books1", "documents": len(lengths["b"]), "tokens": sum(lengths["b"])},
+        {"source": "c", "role": "other", "documents": 0, "tokens": 0},
+    ]
 
 
 def test_stage_stops_at_a_wrong_encoding(tmp_path: Path, tokenizer_json: str, monkeypatch: Any) -> None:

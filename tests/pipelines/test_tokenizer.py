@@ -109,7 +109,9 @@ def test_existing_tokenizer_without_pad_gets_its_own(tmp_path: Path, tokenizer: 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(None, "tokenizer.tokenizer_path: .* does not exist", id="absent"),
+        pytest.param(
+            None, r"ops\.tokenizer\.config\.tokenizer\.tokenizer_path: .* does not exist", id="absent"
+        ),
         pytest.param("{}", "not a tokenizer.json", id="not_a_tokenizer"),
         pytest.param(
             '{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}', "has no token", id="no_eot"
