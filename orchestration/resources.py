@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.config import core, dagster_schema
+from pipelines.build.preflight import SPARK, preflight
 from pipelines.mill import Mill, data_root
 from pipelines.spark import LazySession, SparkConfig
 
@@ -42,8 +43,11 @@ def mill_resource(context: dg.InitResourceContext) -> Iterator[Mill]:
     config = core(MillConfig, context.resource_config, "resources.mill.config")
     run_config: dict[str, Any] = dict(context.run.run_config) if context.run else {}
     given = run_config.get("ops") or {}
-    for name, model in CONFIGS.items():
-        core(model, (given.get(name) or {}).get("config") or {}, f"ops.{name}.config")
+    models = {
+        name: core(model, (given.get(name) or {}).get("config") or {}, f"ops.{name}.config")
+        for name, model in CONFIGS.items()
+    }
+    preflight({**models, SPARK: config.spark})
     session = LazySession(config.spark)
     try:
         yield Mill(data_root(config.root), session)

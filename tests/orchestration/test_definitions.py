@@ -59,6 +59,61 @@ def test_a_value_out_of_range_fails_before_the_first_step(
     assert not list(tmp_path.iterdir())
 
 
+SOURCES = {
+    "crawl": {"config": {"name": "cc", "files": ["x.warc.gz"]}},
+    "curated": {"config": {"sources": [{"name": "wiki", "role": "wikipedia", "files": ["w.txt"]}]}},
+}
+TYPO = [{"source": "wikki", "weight": 1.0}]
+
+
+@pytest.mark.parametrize(
+    ("ops", "message"),
+    [
+        pytest.param(
+            {"corpus": {"config": {"benchmarks": [{"name": "quiz", "files": ["/absent/*.jsonl"]}]}}},
+            r"ops\.corpus\.config\.benchmarks\.0\.files: benchmark 'quiz': no file matches /absent/\*\.jsonl",
+            id="a benchmark without files",
+        ),
+        pytest.param(
+            {"corpus": {"config": {"benchmarks": [{"name": "quiz", "files": [__file__]}] * 2}}},
+            r"ops\.corpus\.config\.benchmarks\.1\.name: 'quiz' is taken",
+            id="two benchmarks of one name",
+        ),
+        pytest.param(
+            {"tokenizer": {"config": {"tokenizer": {"tokenizer_path": "/absent/tokenizer.json"}}}},
+            r"ops\.tokenizer\.config\.tokenizer\.tokenizer_path: /absent/tokenizer.json does not exist",
+            id="no tokenizer",
+        ),
+        pytest.param(
+            SOURCES | {"tokenizer": {"config": {"weights": {"sources": TYPO}}}},
+            r"ops\.tokenizer\.config\.weights\.sources\.0\.source: .* 'wikki'; .* \['cc', 'wiki'\]",
+            id="a weight in the sample for no source",
+        ),
+        pytest.param(
+            SOURCES | {"mixture_plan": {"config": {"sources": TYPO}}},
+            r"ops\.mixture_plan\.config\.sources\.0\.source: .* 'wikki'; .* \['cc', 'wiki'\]",
+            id="a weight in the mixture for no source",
+        ),
+    ],
+)
+def test_what_a_later_step_would_miss_fails_before_the_first(
+    ops: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(dg.DagsterResourceFunctionError) as error:
+        run({"ops": ops}, tmp_path)
+    assert re.match(message, str(error.value.__cause__))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("line", ["spark.some.key", "driver.memory=1g"])
+def test_a_malformed_spark_setting_fails_before_the_first_step(line: str, tmp_path: Path) -> None:
+    mill = {"config": {"root": str(tmp_path), "spark": {"conf": ["spark.a=1", line]}}}
+    with pytest.raises(dg.DagsterResourceFunctionError) as error:
+        run({"resources": {"mill": mill}}, tmp_path)
+    assert str(error.value.__cause__).startswith(f"resources.mill.config.spark.conf.1: '{line}' is not")
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_unknown_key_is_named(tmp_path: Path) -> None:
     with pytest.raises(dg.DagsterInvalidConfigError, match='"pareto_alfa" at path root:ops:selection:config'):
         run({"ops": {"selection": {"config": {"pareto_alfa": 3.0}}}}, tmp_path)

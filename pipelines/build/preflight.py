@@ -1,0 +1,96 @@
+"""What a run config must find before the first step, though only a later step would miss it."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+from pipelines import tokenizer
+from pipelines.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files
+from pipelines.build.cleaning import CorpusConfig
+from pipelines.build.ingest import CrawlInputsConfig, CuratedConfig
+from pipelines.build.mixing import TokenizerBuildConfig
+from pipelines.mixture import MixtureConfig
+from pipelines.spark import SparkConfig
+from pipelines.tokenizer import PATH_KEY, TokenizerError
+
+M = TypeVar("M", bound=BaseModel)
+
+SPARK = "spark"
+
+
+class PreflightError(ValueError):
+    """The run would fail at a later step; the message begins with the config key."""
+
+
+def preflight(configs: Mapping[str, BaseModel]) -> None:
+    """Check the files that `configs` name and what must fit together; PreflightError for the first thing amiss.
+
+    `configs` holds the validated models by asset name, and the Spark settings under `SPARK`. A model that is
+    missing is not checked.
+    """
+    if spark := _of(configs, SPARK, SparkConfig):
+        _check_settings(spark.conf)
+    if corpus := _of(configs, "corpus", CorpusConfig):
+        _check_benchmarks(corpus.benchmarks)
+    known = _sources(configs)
+    if build := _of(configs, "tokenizer", TokenizerBuildConfig):
+        _check_tokenizer(build.tokenizer.tokenizer_path)
+        _check_weights(build.weights, known, "ops.tokenizer.config.weights")
+    if mixture := _of(configs, "mixture_plan", MixtureConfig):
+        _check_weights(mixture, known, "ops.mixture_plan.config")
+
+
+def _of(configs: Mapping[str, BaseModel], name: str, model: type[M]) -> M | None:
+    found = configs.get(name)
+    return found if isinstance(found, model) else None
+
+
+def _sources(configs: Mapping[str, BaseModel]) -> list[str] | None:
+    """Names of all sources; None where the config leaves them to the demo or to an earlier run."""
+    crawl, curated = _of(configs, "crawl", CrawlInputsConfig), _of(configs, "curated", CuratedConfig)
+    if crawl is None or curated is None or not curated.sources or not (crawl.files or crawl.common_crawl):
+        return None
+    return [crawl.name, *(source.name for source in curated.sources)]
+
+
+def _check_settings(lines: Sequence[str]) -> None:
+    for number, line in enumerate(lines):
+        key, equals, _ = line.partition("=")
+        if not equals or not key.startswith("spark."):
+            raise PreflightError(
+                f"resources.mill.config.spark.conf.{number}: '{line}' is not of the form spark.some.key=value"
+            )
+
+
+def _check_benchmarks(benchmarks: Sequence[BenchmarkConfig]) -> None:
+    names = [benchmark.name for benchmark in benchmarks]
+    for number, benchmark in enumerate(benchmarks):
+        key = f"ops.corpus.config.benchmarks.{number}"
+        if benchmark.name in names[:number]:
+            raise PreflightError(
+                f"{key}.name: '{benchmark.name}' is taken; every benchmark needs its own name"
+            )
+        try:
+            benchmark_files(benchmark)
+        except (BenchmarkError, OSError) as error:
+            raise PreflightError(f"{key}.files: {error}") from error
+
+
+def _check_tokenizer(path: str | None) -> None:
+    if path is None:
+        return
+    try:
+        tokenizer.load(path)
+    except (TokenizerError, OSError) as error:
+        told = str(error).removeprefix(f"{PATH_KEY}: ")
+        raise PreflightError(f"{PATH_KEY}: {told}") from error
+
+
+def _check_weights(config: MixtureConfig, known: Sequence[str] | None, key: str) -> None:
+    for number, entry in enumerate(config.sources):
+        if known is not None and entry.source not in known:
+            raise PreflightError(
+                f"{key}.sources.{number}.source: no source is named '{entry.source}'; "
+                f"the sources of this config are {sorted(known)}"
+            )
