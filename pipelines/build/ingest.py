@@ -176,7 +176,9 @@ def _every_source(version: DatasetVersion) -> Check:
     silent = sorted(set(version.manifest["details"]["roles"]) - found)
     detail = f"{len(found)} sources have documents"
     if silent:
-        detail = f"no documents from {', '.join(silent)}; see the dead letters and the source's format and field"
+        detail = (
+            f"no documents from {', '.join(silent)}; see the dead letters and the source's format and field"
+        )
     return Check("every_source_has_documents", not silent, detail)
 
 
