@@ -17,8 +17,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.benchmarks import from_path, read_benchmark
 from pipelines.decontaminate import Decontaminator
+from pipelines.decontamination.benchmarks import from_path, read_benchmark
 from text.buffers import text_buffer
 from text.words import segment
 

@@ -8,7 +8,7 @@ is an earlier one with a few words changed, and two carry the same long template
 hold 10,000 documents and are written before the clock starts. One million documents take about 1.5 GB of disk.
 
 Each size runs in fresh processes on local[2]: the stage documents -> sketches by the shard runner, then
-pipelines.deduplicate.deduplicate, texts read back for verification included. Its steps are told apart by Spark's
+pipelines.deduplication.deduplicate, texts read back for verification included. Its steps are told apart by Spark's
 own event log. Seconds are by the clock and by processor; memory is the high-water mark of each process.
 """
 
@@ -33,13 +33,13 @@ from benchmarks.own_dedup import everything, signals_of
 from benchmarks.process_tree import TreeWatch
 from dedup.config import DedupConfig
 from dedup.minhash import MinHashConfig
-from pipelines.dataset import DatasetVersion
-from pipelines.deduplicate import deduplicate
-from pipelines.document_rows import StoredRows
-from pipelines.runner import run_stage, shard_tasks
+from pipelines.deduplication.deduplicate import deduplicate
+from pipelines.deduplication.document_rows import StoredRows
+from pipelines.deduplication.sketch import SketchStage
+from pipelines.engine.dataset import DatasetVersion
+from pipelines.engine.runner import run_stage, shard_tasks
+from pipelines.engine.spark import LazySession, SparkConfig
 from pipelines.schemas import DOCUMENTS
-from pipelines.sketch import SketchStage
-from pipelines.spark import LazySession, SparkConfig
 from text.hashing import digest128
 from text.words import count_words
 

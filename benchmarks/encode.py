@@ -22,13 +22,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tokenizers import Tokenizer
 
-from pipelines.buckets import BUCKETED_TOKENS, BucketStage, PackConfig, bucket_sizes
+from pipelines.engine.runner import Task, run_locally
 from pipelines.ids import payload_digest
-from pipelines.pack import PackStage, plan_packing
-from pipelines.runner import Task, run_locally
+from pipelines.mixing.buckets import BUCKETED_TOKENS, BucketStage, PackConfig, bucket_sizes
+from pipelines.mixing.pack import PackStage, plan_packing
+from pipelines.mixing.tokenize import Encoder, TokenizeConfig, TokenizeStage
+from pipelines.mixing.tokenizer import TokenizerConfig, save, special_ids, train
 from pipelines.schemas import CORPUS, TOKENS
-from pipelines.tokenize import Encoder, TokenizeConfig, TokenizeStage
-from pipelines.tokenizer import TokenizerConfig, save, special_ids, train
 
 DOCUMENT_CHARACTERS = 5_000
 SHARD = "shard-00000"

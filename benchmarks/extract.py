@@ -29,7 +29,7 @@ from pipelines.crawl.inputs import resolve_inputs
 from pipelines.crawl.pages import Page, page_of
 from pipelines.crawl.split import plan_shards
 from pipelines.crawl.warc import Record, read_records
-from pipelines.runner import Task, run_locally
+from pipelines.engine.runner import Task, run_locally
 
 RUNS = 3
 PEER_PAGES = 60

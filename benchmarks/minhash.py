@@ -8,7 +8,7 @@ Reads text files (default: the standard library's sources), cuts them into docum
 - datasketch, from text: words by a regular expression, 5-grams, xxh32, update_batch: what its users write
 - ours, kernel: shingle hashes -> signatures
 - ours, from text: words, shingles, signatures
-- ours, stage: all that pipelines.sketch does (exact hash, distinct shingles, signatures, band keys)
+- ours, stage: all that pipelines.deduplication.sketch does (exact hash, distinct shingles, signatures, band keys)
 
 and prints MB of UTF-8 text per second of processor time and the ratios to both, then the same as JSON.
 Kernels are compiled before the clock starts; ours is the best of three, datasketch runs once on a part of the
@@ -30,7 +30,7 @@ import xxhash
 from datasketch import MinHash
 
 from dedup.minhash import MinHashConfig, shingle_ints, shingles, signature_matrix_of
-from pipelines.sketch import sketch
+from pipelines.deduplication.sketch import sketch
 
 DOCUMENT_BYTES = 4096
 MAX_BYTES = 32_000_000

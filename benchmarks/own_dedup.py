@@ -22,11 +22,11 @@ from benchmarks.peer_dedup import LEAST_SECONDS, measured, write_kept
 from dedup.config import DedupConfig
 from dedup.minhash import MinHashConfig, signature_matrix_of
 from dedup.near import near_duplicates
-from pipelines.deduplicate import duplicates_in_memory
-from pipelines.document_rows import RowsInMemory
-from pipelines.runner import Task, run_locally
+from pipelines.deduplication.deduplicate import duplicates_in_memory
+from pipelines.deduplication.document_rows import RowsInMemory
+from pipelines.deduplication.sketch import SketchStage
+from pipelines.engine.runner import Task, run_locally
 from pipelines.schemas import SIGNALS
-from pipelines.sketch import SketchStage
 from text.ngrams import Grams
 
 WARM = pa.array(["one two three four five six", "one two three four five six seven", "eight"] * 40)

@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import pyarrow as pa
 
-from pipelines.runner import ShardOutput, Stage, Task, run_stage
+from pipelines.engine.runner import ShardOutput, Stage, Task, run_stage
+from pipelines.engine.spark import SparkConfig, session
 from pipelines.schemas import DatasetSchema
-from pipelines.spark import SparkConfig, session
 from text.ngrams import ngrams
 from text.words import segment
 

@@ -4,7 +4,7 @@
     first = describe(texts, ids, minhash, day=19_000)
     outcome, index = deduplicate_into(index, first)
 
-pipelines.dedup_index_stages does the same band by band and shard by shard, on disk.
+pipelines.deduplication.dedup_index_stages does the same band by band and shard by shard, on disk.
 """
 
 from dataclasses import dataclass

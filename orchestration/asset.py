@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from orchestration.metadata import finish
 from orchestration.resources import configured, op_config
 from pipelines.build.built import Built
-from pipelines.mill import Mill
+from pipelines.engine.mill import Mill
 
 CODE_VERSION = "1"
 Build = Callable[..., Built]

@@ -1,7 +1,6 @@
 """Assets from the corpus to what a training run reads, and the report."""
 
 from orchestration.asset import mill_asset
-from pipelines.buckets import PackConfig
 from pipelines.build.mixing import (
     DiversityConfig,
     TokenizerBuildConfig,
@@ -13,8 +12,9 @@ from pipelines.build.mixing import (
     write_pretraining_card,
 )
 from pipelines.build.reporting import build_report
-from pipelines.mixture import MixtureConfig
-from pipelines.tokenize import TokenizeConfig
+from pipelines.mixing.buckets import PackConfig
+from pipelines.mixing.mixture import MixtureConfig
+from pipelines.mixing.tokenize import TokenizeConfig
 
 diversity = mill_asset(
     "diversity",

@@ -7,9 +7,9 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines import storage
 from pipelines.build.built import Built
-from pipelines.dataset import DatasetVersion, publish, shard_path
+from pipelines.engine import storage
+from pipelines.engine.dataset import DatasetVersion, publish, shard_path
 from pipelines.markdown import markdown_rows
 from pipelines.schemas import DatasetSchema
 

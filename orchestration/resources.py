@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.config import core, dagster_schema
 from pipelines.build.preflight import SPARK, preflight
-from pipelines.mill import Mill, data_root
-from pipelines.spark import LazySession, SparkConfig
+from pipelines.engine.mill import Mill, data_root
+from pipelines.engine.spark import LazySession, SparkConfig
 
 M = TypeVar("M", bound=BaseModel)
 

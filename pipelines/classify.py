@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines import storage
-from pipelines.dataset import iter_shard, read_shard
-from pipelines.runner import RECORDS, ShardOutput, Stage, StageError, Task
+from pipelines.engine import storage
+from pipelines.engine.dataset import iter_shard, read_shard
+from pipelines.engine.runner import RECORDS, ShardOutput, Stage, StageError, Task
 from pipelines.schemas import DOCUMENTS, SIGNALS, DatasetSchema
 from quality import language
 from quality.classifier import CARD_FILE, WEIGHTS_FILE, FitConfig, ModelError, QualityClassifier

@@ -21,13 +21,13 @@ import pyarrow.compute as pc
 
 from dedup.minhash import MinHashConfig, shingles, signature_matrix
 from dedup.verify import estimate, set_jaccard, shingle_sets
-from pipelines.dataset import DatasetError, DatasetVersion, current, read_dataset, read_shard
-from pipelines.dedup_index import rows_of
-from pipelines.differences import Differences, differences, printable, side_by_side
+from pipelines.deduplication.dedup_index import rows_of
+from pipelines.deduplication.differences import Differences, differences, printable, side_by_side
+from pipelines.deduplication.sketch import schema_of
+from pipelines.engine.dataset import DatasetError, DatasetVersion, current, read_dataset, read_shard
+from pipelines.engine.mill import data_root
 from pipelines.markdown import markdown_rows
-from pipelines.mill import data_root
 from pipelines.schemas import DOCUMENTS, DUPLICATES, DatasetSchema
-from pipelines.sketch import schema_of
 
 LARGEST = 20
 URLS = 3

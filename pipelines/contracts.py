@@ -6,8 +6,11 @@ python -m pipelines.contracts --write docs/data-contracts.md
 import sys
 from pathlib import Path
 
-from pipelines import decontaminate_stage, dedup_index, diversity, repeated, schemas
+from pipelines import schemas
+from pipelines.decontamination import decontaminate_stage
+from pipelines.deduplication import dedup_index, repeated
 from pipelines.markdown import markdown_rows
+from pipelines.mixing import diversity
 from pipelines.schemas import DatasetSchema
 
 EXAMPLE_CONTEXT = 2048

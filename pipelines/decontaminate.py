@@ -1,6 +1,6 @@
 """Decontamination by GPT-3's rule (app. C): cut what a benchmark also holds out of the training documents.
 
-A benchmark gram (`pipelines.decontaminate_grams`: 13 words) that is found in a document goes, with
+A benchmark gram (`pipelines.decontamination.decontaminate_grams`: 13 words) that is found in a document goes, with
 `window_chars` characters **on each side** of it, and the document falls into pieces there. We read the
 paper's "a 200 character window around it" as 200 on either side, as Megatron-LM's filter does. Characters
 are code points. A word that the window's edge would halve goes out whole; windows that overlap or touch
@@ -27,10 +27,17 @@ import pyarrow as pa
 import xxhash
 from pydantic import Field
 
-from pipelines import storage
-from pipelines.benchmarks import BenchmarkConfig, from_path, read_benchmark
-from pipelines.decontaminate_grams import BenchmarkSummary, GramConfig, GramSet, build_grams
-from pipelines.decontaminate_kernels import build_bits, build_table, count_chars, find, gather, windows
+from pipelines.decontamination.benchmarks import BenchmarkConfig, from_path, read_benchmark
+from pipelines.decontamination.decontaminate_grams import BenchmarkSummary, GramConfig, GramSet, build_grams
+from pipelines.decontamination.decontaminate_kernels import (
+    build_bits,
+    build_table,
+    count_chars,
+    find,
+    gather,
+    windows,
+)
+from pipelines.engine import storage
 from text.buffers import TextBuffer, Texts, as_texts, text_buffer
 from text.words import Words, segment_buffer
 

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 from resiliparse.extract.html2text import extract_plain_text
 
-from pipelines.charset import decode
-from pipelines.html_guard import survey, without
+from pipelines.html.charset import decode
+from pipelines.html.html_guard import survey, without
 
 ExtractorName = Literal["resiliparse", "plain"]
 

@@ -10,9 +10,9 @@ import argparse
 import json
 import sys
 
-from pipelines import storage
-from pipelines.dataset import POINTER
-from pipelines.mill import data_root
+from pipelines.engine import storage
+from pipelines.engine.dataset import POINTER
+from pipelines.engine.mill import data_root
 
 
 def unread_versions(root: str) -> list[str]:

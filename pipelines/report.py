@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.dataset import DatasetError, DatasetVersion, current, read_dataset, read_shard
-from pipelines.mill import data_root
+from pipelines.engine.dataset import DatasetError, DatasetVersion, current, read_dataset, read_shard
+from pipelines.engine.mill import data_root
 from pipelines.schemas import CONTAMINATION, DECISIONS, DOCUMENTS, MIXTURE_PLAN
 from pipelines.select import Reason
 from text.hashing import uniform

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.dataset import read_shard
 from pipelines.decontaminate import PIECES_TOO_SHORT, TOO_MANY_PIECES
-from pipelines.decontaminate_stage import DECONTAMINATED, PASSAGES_CUT_OUT
-from pipelines.repeated import REPEATED
-from pipelines.runner import RECORDS, ShardOutput, Stage, Task
+from pipelines.decontamination.decontaminate_stage import DECONTAMINATED, PASSAGES_CUT_OUT
+from pipelines.deduplication.repeated import REPEATED
+from pipelines.engine.dataset import read_shard
+from pipelines.engine.runner import RECORDS, ShardOutput, Stage, Task
 from pipelines.schemas import DECISIONS, DOCUMENTS, DUPLICATES, SELECTED, SELECTION, SIGNALS, DatasetSchema
 from pipelines.select import Reason, SelectionConfig, decide, select
 

@@ -7,7 +7,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from pipelines.spark import SparkConfig, session
+from pipelines.engine.spark import SparkConfig, session
 
 # The first call of a kernel compiles it: no deadline can hold for it.
 hypothesis.settings.register_profile("house", deadline=None, max_examples=60)

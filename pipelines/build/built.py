@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.dataset import DatasetVersion, publish
+from pipelines.engine.dataset import DatasetVersion, publish
 from pipelines.schemas import DatasetSchema
 
 

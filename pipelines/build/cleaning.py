@@ -6,14 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines import storage
-from pipelines.artifact import build_artifact, build_table
-from pipelines.benchmarks import BenchmarkConfig, benchmark_files
 from pipelines.build.built import Built, Check, aligned, not_empty
 from pipelines.build.passages import current_cuts
-from pipelines.dataset import DatasetVersion, current
 from pipelines.decontaminate import DecontaminationConfig, Decontaminator
-from pipelines.decontaminate_stage import (
+from pipelines.decontamination.benchmarks import BenchmarkConfig, benchmark_files
+from pipelines.decontamination.decontaminate_stage import (
     MERGED_GRAM_COUNTS,
     MERGED_SHARD,
     CountGramsStage,
@@ -21,9 +18,12 @@ from pipelines.decontaminate_stage import (
     merged_counts,
 )
 from pipelines.demo.questions import build_demo_benchmarks
-from pipelines.lineage import consistent, current_inputs
-from pipelines.mill import Mill
-from pipelines.runner import run_stage, shard_tasks
+from pipelines.engine import storage
+from pipelines.engine.artifact import build_artifact, build_table
+from pipelines.engine.dataset import DatasetVersion, current
+from pipelines.engine.lineage import consistent, current_inputs
+from pipelines.engine.mill import Mill
+from pipelines.engine.runner import run_stage, shard_tasks
 from pipelines.schemas import CORPUS, DECISIONS
 from pipelines.select_stages import DecideStage
 

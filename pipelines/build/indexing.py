@@ -11,12 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from dedup.config import SOURCE_RANK, DedupConfig, Preference
 from dedup.index import IndexHeader, LaterCriterion, index_header
 from dedup.minhash import MinHashConfig
-from pipelines import storage
-from pipelines.artifact import build_artifact, build_table
 from pipelines.build.built import Built
 from pipelines.build.removals import by_shard, source_ranks, survivors_stay
-from pipelines.dataset import DatasetError, DatasetVersion, current, publish, read_shard
-from pipelines.dedup_index import (
+from pipelines.deduplication.dedup_index import (
     BANDS,
     INDEX,
     StoredIndex,
@@ -27,8 +24,8 @@ from pipelines.dedup_index import (
     open_index,
     survivors_schema,
 )
-from pipelines.dedup_index_settle import Decided, decide_batch
-from pipelines.dedup_index_stages import (
+from pipelines.deduplication.dedup_index_settle import Decided, decide_batch
+from pipelines.deduplication.dedup_index_stages import (
     ADDED,
     MEETINGS,
     REMOVED,
@@ -38,8 +35,11 @@ from pipelines.dedup_index_stages import (
     KeepSurvivorsStage,
     MeetStage,
 )
-from pipelines.mill import Mill
-from pipelines.runner import Task, run_stage, shard_tasks
+from pipelines.engine import storage
+from pipelines.engine.artifact import build_artifact, build_table
+from pipelines.engine.dataset import DatasetError, DatasetVersion, current, publish, read_shard
+from pipelines.engine.mill import Mill
+from pipelines.engine.runner import Task, run_stage, shard_tasks
 from pipelines.schemas import DUPLICATES
 
 ROLES_KEY = "ops.duplicates.config.roles"

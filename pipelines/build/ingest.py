@@ -6,8 +6,6 @@ from typing import Any, ClassVar
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines import storage
-from pipelines.artifact import build_artifact
 from pipelines.build.built import Built, Check, not_empty
 from pipelines.crawl.commoncrawl import CommonCrawlConfig, snapshot_files
 from pipelines.crawl.config import CrawlConfig
@@ -15,12 +13,14 @@ from pipelines.crawl.documents import CrawlDocumentsStage
 from pipelines.crawl.http import HttpConfig
 from pipelines.crawl.inputs import InputFile, resolve_inputs
 from pipelines.crawl.split import plan_shards
-from pipelines.dataset import DatasetVersion, current, read_shard
 from pipelines.demo.config import DemoConfig
 from pipelines.demo.crawl import build_demo_crawl
 from pipelines.demo.prose import build_demo_sources
-from pipelines.mill import Mill
-from pipelines.runner import ShardOutput, Stage, Task, run_stage
+from pipelines.engine import storage
+from pipelines.engine.artifact import build_artifact
+from pipelines.engine.dataset import DatasetVersion, current, read_shard
+from pipelines.engine.mill import Mill
+from pipelines.engine.runner import ShardOutput, Stage, Task, run_stage
 from pipelines.schemas import DOCUMENTS, DatasetSchema
 from pipelines.sources.config import SourceConfig
 from pipelines.sources.files import source_files

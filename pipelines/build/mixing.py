@@ -8,23 +8,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines import mixture, storage, tokenizer
-from pipelines.artifact import build_artifact, build_table
-from pipelines.buckets import BucketStage, PackConfig, bucket_sizes
 from pipelines.build.built import Built, Check, aligned, not_empty
-from pipelines.dataset import DatasetVersion, current, iter_shard, read_dataset
-from pipelines.dataset_card import CardFacts, write_card
-from pipelines.diversity import DIVERSITY, TALLY, DiversityStage, summarise
+from pipelines.engine import storage
+from pipelines.engine.artifact import build_artifact, build_table
+from pipelines.engine.dataset import DatasetVersion, current, iter_shard, read_dataset
+from pipelines.engine.lineage import current_inputs
+from pipelines.engine.mill import Mill
+from pipelines.engine.runner import run_stage, shard_tasks
 from pipelines.ids import payload_digest
-from pipelines.lineage import current_inputs
-from pipelines.mill import Mill
-from pipelines.mixture import MixtureConfig
-from pipelines.pack import PackStage, plan_packing
-from pipelines.runner import run_stage, shard_tasks
-from pipelines.sample import TEXT_SAMPLE, Sampler, SampleStage
+from pipelines.mixing import mixture, tokenizer
+from pipelines.mixing.buckets import BucketStage, PackConfig, bucket_sizes
+from pipelines.mixing.dataset_card import CardFacts, write_card
+from pipelines.mixing.diversity import DIVERSITY, TALLY, DiversityStage, summarise
+from pipelines.mixing.mixture import MixtureConfig
+from pipelines.mixing.pack import PackStage, plan_packing
+from pipelines.mixing.sample import TEXT_SAMPLE, Sampler, SampleStage
+from pipelines.mixing.tokenize import TokenizeConfig, TokenizeStage
+from pipelines.mixing.tokenizer import TokenizerConfig
 from pipelines.schemas import CORPUS, MIXTURE_PLAN, TOKENS, pretraining_schema
-from pipelines.tokenize import TokenizeConfig, TokenizeStage
-from pipelines.tokenizer import TokenizerConfig
 
 TOKENIZER = "tokenizer"
 _CODE_VERSION = 1

@@ -3,15 +3,15 @@
 from pydantic import Field
 
 from dedup.passages import PassageConfig
-from pipelines import storage
-from pipelines.artifact import build_table
 from pipelines.build.built import Built, Check, aligned
 from pipelines.build.removals import source_ranks
-from pipelines.dataset import POINTER, DatasetVersion, current
-from pipelines.lineage import current_inputs
-from pipelines.mill import Mill
-from pipelines.passages import CutPassagesStage, MergePassagesStage, PassageRowsStage
-from pipelines.runner import Task, run_stage
+from pipelines.deduplication.passages import CutPassagesStage, MergePassagesStage, PassageRowsStage
+from pipelines.engine import storage
+from pipelines.engine.artifact import build_table
+from pipelines.engine.dataset import POINTER, DatasetVersion, current
+from pipelines.engine.lineage import current_inputs
+from pipelines.engine.mill import Mill
+from pipelines.engine.runner import Task, run_stage
 from pipelines.schemas import PASSAGE_CUTS, PASSAGES_CUT
 
 _CODE_VERSION = 1

@@ -5,14 +5,14 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from pipelines import tokenizer
-from pipelines.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files
 from pipelines.build.cleaning import CorpusConfig
 from pipelines.build.ingest import CrawlInputsConfig, CuratedConfig
 from pipelines.build.mixing import TokenizerBuildConfig
-from pipelines.mixture import MixtureConfig
-from pipelines.spark import SparkConfig
-from pipelines.tokenizer import PATH_KEY, TokenizerError
+from pipelines.decontamination.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files
+from pipelines.engine.spark import SparkConfig
+from pipelines.mixing import tokenizer
+from pipelines.mixing.mixture import MixtureConfig
+from pipelines.mixing.tokenizer import PATH_KEY, TokenizerError
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.build.built import Check
-from pipelines.dataset import DatasetVersion, read_shard
+from pipelines.engine.dataset import DatasetVersion, read_shard
 from pipelines.schemas import DOCUMENTS, DUPLICATES
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import report
-from pipelines.artifact import build_artifact
 from pipelines.build.built import Built
-from pipelines.dataset import DatasetVersion, read_dataset
-from pipelines.diversity import DIVERSITY
-from pipelines.lineage import current_inputs
+from pipelines.engine.artifact import build_artifact
+from pipelines.engine.dataset import DatasetVersion, read_dataset
+from pipelines.engine.lineage import current_inputs
+from pipelines.engine.mill import Mill
 from pipelines.markdown import code_block, markdown_rows
-from pipelines.mill import Mill
+from pipelines.mixing.diversity import DIVERSITY
 from pipelines.schemas import MIXTURE_PLAN
 
 _CODE_VERSION = 1

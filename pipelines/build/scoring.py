@@ -7,14 +7,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dedup.bands import hit_curve
 from dedup.minhash import MinHashConfig
-from pipelines.artifact import build_artifact
 from pipelines.build.built import Built, aligned
 from pipelines.classify import ClassifierConfig, SignalsStage, fit_classifier
-from pipelines.lineage import current_inputs
-from pipelines.mill import Mill
-from pipelines.runner import run_stage, shard_tasks
+from pipelines.deduplication.sketch import SketchStage, schema_of
+from pipelines.engine.artifact import build_artifact
+from pipelines.engine.lineage import current_inputs
+from pipelines.engine.mill import Mill
+from pipelines.engine.runner import run_stage, shard_tasks
 from pipelines.schemas import SIGNALS, SKETCHES
-from pipelines.sketch import SketchStage, schema_of
 
 MODEL = "quality_model"
 _MODEL_CODE_VERSION = 1

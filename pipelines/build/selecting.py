@@ -11,17 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dedup.config import DedupConfig, Removal
 from dedup.minhash import MinHashConfig
-from pipelines.artifact import build_table
 from pipelines.build.built import Built, Check, aligned
 from pipelines.build.indexing import ROLES_KEY, IndexConfig, build_indexed_duplicates, index_criteria
 from pipelines.build.removals import by_shard, source_ranks, survivors_stay
-from pipelines.dataset import read_shard
-from pipelines.deduplicate import deduplicate
-from pipelines.document_rows import StoredRows
-from pipelines.lineage import current_inputs
-from pipelines.mill import Mill
-from pipelines.repeated import REPEATED, repeated_rows
-from pipelines.runner import run_stage, shard_tasks
+from pipelines.deduplication.deduplicate import deduplicate
+from pipelines.deduplication.document_rows import StoredRows
+from pipelines.deduplication.repeated import REPEATED, repeated_rows
+from pipelines.engine.artifact import build_table
+from pipelines.engine.dataset import read_shard
+from pipelines.engine.lineage import current_inputs
+from pipelines.engine.mill import Mill
+from pipelines.engine.runner import run_stage, shard_tasks
 from pipelines.schemas import DUPLICATES, SELECTED, SELECTION
 from pipelines.select import SelectionConfig
 from pipelines.select_stages import MarkStage, SelectStage

@@ -16,10 +16,10 @@ from pipelines.crawl.pages import HTML_TYPES, Bad, Page, Skipped, page_of
 from pipelines.crawl.split import Part, parts_of
 from pipelines.crawl.streams import open_stream
 from pipelines.crawl.warc import Fault, Record, read_records
+from pipelines.engine.runner import RECORDS, ShardOutput, Stage, Task
 from pipelines.extract import Extraction, extract, extract_text, read_plain_text
-from pipelines.guarded import Death, guarded_map
+from pipelines.html.guarded import Death, guarded_map
 from pipelines.ids import document_id
-from pipelines.runner import RECORDS, ShardOutput, Stage, Task
 from pipelines.schemas import DOCUMENTS, DatasetSchema
 from text.words import count_words
 
@@ -35,9 +35,9 @@ _ANSWER = struct.Struct("<???H")  # cut, too deep, no main content; bytes of the
 class CrawlDocumentsStage(Stage):
     """Reads the parts that a task names and writes one document for each page that has text.
 
-    A page that was captured twice gives two documents with one id; `pipelines.repeated` finds them over all shards,
-    so that the result does not depend on which shard they fell into. Damage and pages that could not
-    be extracted become dead letters named file@offset; of a page that its file cuts short, the text before
+    A page that was captured twice gives two documents with one id; `pipelines.deduplication.repeated` finds
+    them over all shards, so that the result does not depend on which shard they fell into. Damage and pages
+    that could not be extracted become dead letters named file@offset; of a page that its file cuts short, the text before
     the cut is kept as well.
     """
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urljoin
 
-from pipelines import storage
 from pipelines.crawl.http import HttpClient, HttpConfig
 from pipelines.crawl.streams import is_http
-from pipelines.globs import find_files
+from pipelines.engine import storage
+from pipelines.engine.globs import find_files
 
 _LIST_SUFFIXES = (".paths", ".paths.gz")
 _CRAWL_DATA = "crawl-data/"

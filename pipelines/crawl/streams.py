@@ -4,8 +4,8 @@ import io
 from pathlib import Path
 from typing import Protocol
 
-from pipelines import storage
 from pipelines.crawl.http import HttpClient, HttpConfig, HttpFile
+from pipelines.engine import storage
 
 # An object store is asked for this many bytes at a time, not for the 64 kB that a WARC reader wants.
 _BLOCK_BYTES = 1 << 22

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from pipelines import storage
 from pipelines.demo.config import DemoConfig
 from pipelines.demo.crawler import Page, crawl, fetch_all
 from pipelines.demo.environment import is_made, mark_made
@@ -14,6 +13,7 @@ from pipelines.demo.package_site import package_site
 from pipelines.demo.pydoc_server import LISTINGS, module_of
 from pipelines.demo.site import DOCS_HOST, Site, docs_site
 from pipelines.demo.warc_output import write_warc
+from pipelines.engine import storage
 from text.hashing import uniform
 
 log = logging.getLogger(__name__)

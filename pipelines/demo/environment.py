@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from pipelines import storage
+from pipelines.engine import storage
 
 _OWN_NAME = "gristmill"
 

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Iterator
 from importlib import resources
 from typing import Any, NamedTuple
 
-from pipelines import storage
 from pipelines.demo.environment import distributions, is_made, mark_made, metadata_field
+from pipelines.engine import storage
 from pipelines.sources.config import Role, SourceConfig
 
 _DOCSTRING_MODULES = (

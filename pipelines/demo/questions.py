@@ -9,9 +9,9 @@ import inspect
 import json
 from collections.abc import Iterator
 
-from pipelines import storage
-from pipelines.benchmarks import BenchmarkConfig
+from pipelines.decontamination.benchmarks import BenchmarkConfig
 from pipelines.demo.environment import is_made, mark_made
+from pipelines.engine import storage
 
 _MODULES = (
     "bisect",

@@ -9,8 +9,8 @@ from email.utils import format_datetime
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipelines import storage
 from pipelines.demo.crawler import Page
+from pipelines.engine import storage
 
 _FIRST_FETCH = timedelta(hours=8)
 _NOT_RECORDED = {"date", "connection", "transfer-encoding"}

@@ -6,8 +6,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
-from pipelines import storage
-from pipelines.globs import expanded, find_files, fixed_folder
+from pipelines.engine import storage
+from pipelines.engine.globs import expanded, find_files, fixed_folder
 from pipelines.sources.config import SourceConfig, SourceError
 from pipelines.sources.members import excluded
 

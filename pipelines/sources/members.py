@@ -18,7 +18,7 @@ import zstandard
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from pipelines import storage
+from pipelines.engine import storage
 from pipelines.sources.watched import Watched
 
 ZIP_SUFFIX = ".zip"

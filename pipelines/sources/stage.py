@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from pipelines.engine.runner import RECORDS, ShardOutput, Stage, Task
 from pipelines.ids import document_id, payload_digest
-from pipelines.runner import RECORDS, ShardOutput, Stage, Task
 from pipelines.schemas import DOCUMENTS, DatasetSchema
 from pipelines.sources.config import SourceConfig, SourceError
 from pipelines.sources.files import SourceFile, source_files

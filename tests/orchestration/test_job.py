@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoTokenizer
 
-from pipelines.dataset import current, read_dataset
+from pipelines.engine.dataset import current, read_dataset
 from pipelines.schemas import CONTAMINATION, DECISIONS, DOCUMENTS, DUPLICATES
 from tests.orchestration import small_world
 from tests.orchestration.commands import REPOSITORY, command, execute

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dedup.minhash import MinHashConfig
-from pipelines.document_rows import RowsInMemory, StoredRows
+from pipelines.deduplication.document_rows import RowsInMemory, StoredRows
+from pipelines.deduplication.sketch import schema_of, sketch
 from pipelines.schemas import DOCUMENTS, SIGNALS
-from pipelines.sketch import schema_of, sketch
 from text.hashing import digest128, uniform
 
 RANKS = {"books": 0, "crawl": 1}

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dedup.minhash import MinHashConfig
+from pipelines.deduplication.sketch import schema_of, sketch
+from pipelines.engine.runner import digest
 from pipelines.ids import document_id
-from pipelines.runner import digest
 from pipelines.schemas import DOCUMENTS, SELECTION, SIGNALS
-from pipelines.sketch import schema_of, sketch
 from tests.pipelines.tables import filled
 
 ROLES = {"books": "books1", "crawl": "crawl"}

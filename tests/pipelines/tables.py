@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.dataset import DatasetVersion
+from pipelines.engine.dataset import DatasetVersion
 from pipelines.schemas import DatasetSchema
 
 

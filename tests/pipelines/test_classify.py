@@ -19,8 +19,8 @@ from pipelines.classify import (
     site,
     training_sample,
 )
+from pipelines.engine.runner import StageError, Task, run_locally
 from pipelines.ids import document_id
-from pipelines.runner import StageError, Task, run_locally
 from pipelines.schemas import DOCUMENTS, SIGNALS
 from quality.classifier import FitConfig, ModelError, QualityClassifier
 from quality.language import identify

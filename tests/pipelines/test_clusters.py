@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 
 from dedup.minhash import MinHashConfig
-from pipelines.artifact import build_table
 from pipelines.clusters import UnknownDocumentError, evidence, evidence_lines, largest_clusters, main
-from pipelines.dataset import publish
+from pipelines.engine.artifact import build_table
+from pipelines.engine.dataset import publish
 from pipelines.schemas import DUPLICATES
 from tests.pipelines.index_world import publish_world, snapshot_rows
 

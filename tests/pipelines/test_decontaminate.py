@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.benchmarks import BenchmarkConfig, BenchmarkFile
 from pipelines.decontaminate import DecontaminationConfig, Decontaminator
-from pipelines.decontaminate_grams import build_grams
-from pipelines.decontaminate_kernels import gram_hash
+from pipelines.decontamination.benchmarks import BenchmarkConfig, BenchmarkFile
+from pipelines.decontamination.decontaminate_grams import build_grams
+from pipelines.decontamination.decontaminate_kernels import gram_hash
 from tests.text_forms import FORMS
 from text.ngrams import ngrams
 from text.words import segment

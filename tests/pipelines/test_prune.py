@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pipelines import storage
-from pipelines.artifact import build_artifact
-from pipelines.dataset import current, publish
+from pipelines.engine import storage
+from pipelines.engine.artifact import build_artifact
+from pipelines.engine.dataset import current, publish
 from pipelines.prune import unread_versions
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import report
-from pipelines.dataset import DatasetVersion
+from pipelines.engine.dataset import DatasetVersion
 from pipelines.ids import document_id
 from pipelines.schemas import DECISIONS, DOCUMENTS
 from tests.pipelines.tables import filled, write_version

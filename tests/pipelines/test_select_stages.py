@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from pipelines.decontaminate_stage import DECONTAMINATED
+from pipelines.decontamination.decontaminate_stage import DECONTAMINATED
 from pipelines.schemas import DECISIONS, DUPLICATES
 from pipelines.select import decide
 from pipelines.select_stages import whole_losses

@@ -14,9 +14,9 @@ from pipelines.crawl.documents import CrawlDocumentsStage
 from pipelines.crawl.http import HttpConfig
 from pipelines.crawl.inputs import resolve_inputs
 from pipelines.crawl.split import plan_shards
+from pipelines.engine.runner import Task, run_locally
 from pipelines.extract import ExtractConfig, Extraction, extract
 from pipelines.ids import document_id, payload_digest
-from pipelines.runner import Task, run_locally
 from pipelines.schemas import DOCUMENTS
 from tests.pipelines.crawl.servers import Archive, serving
 from tests.pipelines.crawl.warcs import (

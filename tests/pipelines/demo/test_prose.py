@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.benchmarks import BenchmarkConfig, read_benchmark
+from pipelines.decontamination.benchmarks import BenchmarkConfig, read_benchmark
 from pipelines.demo.prose import _plain, build_demo_sources
 from pipelines.demo.questions import build_demo_benchmarks
-from pipelines.runner import run_locally
+from pipelines.engine.runner import run_locally
 from pipelines.sources.config import SourceConfig
 from pipelines.sources.stage import SourceDocumentsStage, source_tasks
 

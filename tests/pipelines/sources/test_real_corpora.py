@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.runner import run_locally
+from pipelines.engine.runner import run_locally
 from pipelines.sources.config import SourceConfig
 from pipelines.sources.stage import SourceDocumentsStage, source_tasks
 

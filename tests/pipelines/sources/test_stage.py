@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from pipelines.engine.runner import ShardOutput, StageError, run_locally
 from pipelines.ids import document_id, payload_digest
-from pipelines.runner import ShardOutput, StageError, run_locally
 from pipelines.sources.config import SourceConfig, SourceError
 from pipelines.sources.stage import SourceDocumentsStage, source_tasks
 
