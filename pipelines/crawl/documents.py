@@ -37,8 +37,8 @@ class CrawlDocumentsStage(Stage):
 
     A page that was captured twice gives two documents with one id; `pipelines.deduplication.repeated` finds
     them over all shards, so that the result does not depend on which shard they fell into. Damage and pages
-    that could not be extracted become dead letters named file@offset; of a page that its file cuts short, the text before
-    the cut is kept as well.
+    that could not be extracted become dead letters named file@offset; of a page that its file cuts short, the
+    text before the cut is kept as well.
     """
 
     name: ClassVar[str] = "crawl_documents"
