@@ -15,10 +15,6 @@ CODE_VERSION = "1"
 Build = Callable[..., Built]
 
 
-class NoConfig(BaseModel):
-    """An asset without settings."""
-
-
 def mill_asset(
     name: str,
     build: Build,

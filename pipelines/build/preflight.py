@@ -9,7 +9,7 @@ from pipelines.build.cleaning import CorpusConfig
 from pipelines.build.ingest import CrawlInputsConfig, CuratedConfig
 from pipelines.build.mixing import TokenizerBuildConfig
 from pipelines.decontamination.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files
-from pipelines.engine.spark import SparkConfig
+from pipelines.engine.spark import SparkConfig, SparkSettingError, user_settings
 from pipelines.mixing import tokenizer
 from pipelines.mixing.mixture import MixtureConfig
 from pipelines.mixing.tokenizer import PATH_KEY, TokenizerError
@@ -55,12 +55,10 @@ def _sources(configs: Mapping[str, BaseModel]) -> list[str] | None:
 
 
 def _check_settings(lines: Sequence[str]) -> None:
-    for number, line in enumerate(lines):
-        key, equals, _ = line.partition("=")
-        if not equals or not key.startswith("spark."):
-            raise PreflightError(
-                f"resources.mill.config.spark.conf.{number}: '{line}' is not of the form spark.some.key=value"
-            )
+    try:
+        user_settings(lines)
+    except SparkSettingError as error:
+        raise PreflightError(str(error)) from error
 
 
 def _check_benchmarks(benchmarks: Sequence[BenchmarkConfig]) -> None:

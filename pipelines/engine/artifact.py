@@ -20,7 +20,6 @@ from pipelines.engine.provenance import code_commit
 from pipelines.engine.rowhash import RowHash
 from pipelines.engine.runner import digest
 from pipelines.schemas import DatasetSchema
-from text.jit import cache_folder
 
 
 def build_artifact(
@@ -63,19 +62,6 @@ def build_table(
         return details | {"_shards": shards, "_row_hash": rows.hexdigest()}
 
     return build_artifact(root, schema.name, {**key, "schema_version": schema.version}, write, inputs)
-
-
-def local_folder(version: DatasetVersion) -> Path:
-    """The version's files in a local folder: the folder itself, or a copy of a remote one in the cache."""
-    if not storage.is_remote(version.folder):
-        return Path(version.folder)
-    copy = cache_folder() / "artifacts" / version.name / version.version
-    if not (copy / "_complete").exists():
-        copy.mkdir(parents=True, exist_ok=True)
-        for path in storage.list_files(version.folder):
-            (copy / path.rpartition("/")[2]).write_bytes(storage.read_bytes(path))
-        (copy / "_complete").touch()
-    return copy
 
 
 def _make(

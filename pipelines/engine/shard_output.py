@@ -34,7 +34,6 @@ class ShardOutput:
         self._stage = stage
         self._task = task
         self._target = target
-        self._schemas = {schema.name: schema for schema in stage.outputs}
         self._files: dict[str, _ShardFile] = {}
         self._dead: list[dict[str, str]] = []
         self._counts: Counter[str] = Counter()

@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,7 +46,7 @@ def session(config: SparkConfig) -> Any:
         prepare_environment()
         builder = builder.master(config.master)
         settings = _static_settings(config) | _runtime_settings(config)
-    for key, value in (settings | _user_settings(config)).items():
+    for key, value in (settings | user_settings(config.conf)).items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
     if not config.remote:
@@ -100,11 +101,14 @@ def _runtime_settings(config: SparkConfig) -> dict[str, str]:
     }
 
 
-def _user_settings(config: SparkConfig) -> dict[str, str]:
+def user_settings(lines: Sequence[str]) -> dict[str, str]:
+    """The settings that the config's `conf` lines name; SparkSettingError for the first that is malformed."""
     settings = {}
-    for line in config.conf:
+    for number, line in enumerate(lines):
         key, equals, value = line.partition("=")
         if not equals or not key.startswith("spark."):
-            raise SparkSettingError(f"spark.conf: '{line}' is not of the form spark.some.key=value")
+            raise SparkSettingError(
+                f"resources.mill.config.spark.conf.{number}: '{line}' is not of the form spark.some.key=value"
+            )
         settings[key.strip()] = value.strip()
     return settings

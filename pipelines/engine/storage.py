@@ -56,9 +56,8 @@ def list_files(folder: str, pattern: str = "*", recursive: bool = False) -> list
     """Full paths of the files below `folder` whose name matches `pattern`, sorted; none where it is absent."""
     fs, inner = filesystem(folder)
     infos = fs.get_file_info(pafs.FileSelector(inner, allow_not_found=True, recursive=recursive))
-    prefix = folder[: folder.index("://") + 3] if is_remote(folder) else ""
     return sorted(
-        prefix + info.path
+        _scheme(folder) + info.path
         for info in infos
         if info.type == pafs.FileType.File and fnmatch.fnmatch(info.base_name, pattern)
     )
@@ -157,5 +156,9 @@ def list_folders(folder: str) -> list[str]:
     """Full paths of the folders directly below `folder`, sorted."""
     fs, inner = filesystem(folder)
     infos = fs.get_file_info(pafs.FileSelector(inner, allow_not_found=True))
-    prefix = folder[: folder.index("://") + 3] if is_remote(folder) else ""
-    return sorted(prefix + info.path for info in infos if info.type == pafs.FileType.Directory)
+    return sorted(_scheme(folder) + info.path for info in infos if info.type == pafs.FileType.Directory)
+
+
+def _scheme(path: str) -> str:
+    """What Arrow leaves out of the paths that it lists: s3:// or gs://, nothing for local ones."""
+    return path[: path.index("://") + 3] if is_remote(path) else ""

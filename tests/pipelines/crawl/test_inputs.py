@@ -4,14 +4,13 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipelines.crawl.http import HttpConfig
 from pipelines.crawl.inputs import InputError, InputFile, resolve_inputs
 from pipelines.crawl.streams import open_stream
 from tests.pipelines.crawl.servers import Archive, serving
+from tests.pipelines.s3_server import BUCKET, s3_server
 
 HTTP = HttpConfig(retries=1, first_wait_seconds=0)
 
@@ -97,21 +96,10 @@ def test_web_addresses_and_lists_of_them() -> None:
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    patch = pytest.MonkeyPatch()
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    patch.setenv("AWS_ACCESS_KEY_ID", "test")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    patch.setenv("AWS_REGION", "us-east-1")
-    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
-    client.create_bucket(Bucket="mill")
-    for name in ("crawl/a.warc.gz", "crawl/b.warc.gz", "crawl/deep/c.warc.gz", "crawl/d.txt"):
-        client.put_object(Bucket="mill", Key=name, Body=name.encode() * 10)
-    yield "s3://mill"
-    patch.undo()
-    server.stop()
+    with s3_server() as client:
+        for name in ("crawl/a.warc.gz", "crawl/b.warc.gz", "crawl/deep/c.warc.gz", "crawl/d.txt"):
+            client.put_object(Bucket=BUCKET, Key=name, Body=name.encode() * 10)
+        yield f"s3://{BUCKET}"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipelines.engine.artifact import build_artifact, build_table, local_folder
+from pipelines.engine.artifact import build_artifact, build_table
 from pipelines.engine.dataset import DatasetError, current, publish, read_dataset
 from pipelines.schemas import DatasetSchema
 
@@ -28,7 +28,7 @@ def test_is_made_once_for_the_same_key(tmp_path: Path) -> None:
     other = build_artifact(str(tmp_path), "model", {"seed": 2}, make)
     assert len(made) == 2
     assert first.folder == again.folder != other.folder
-    assert (local_folder(first) / "sub" / "weights").read_bytes() == b"w"
+    assert (Path(first.folder) / "sub" / "weights").read_bytes() == b"w"
     publish(str(tmp_path), other)
     assert current(str(tmp_path), "model").manifest["details"] == {"auc": 0.9}
 

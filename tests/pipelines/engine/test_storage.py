@@ -3,29 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipelines.engine import storage
+from tests.pipelines.s3_server import BUCKET, s3_server
 
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    patch = pytest.MonkeyPatch()
-    patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    patch.setenv("AWS_ACCESS_KEY_ID", "test")
-    patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    patch.setenv("AWS_REGION", "us-east-1")
-    boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1").create_bucket(
-        Bucket="mill"
-    )
-    yield "s3://mill"
-    patch.undo()
-    server.stop()
+    with s3_server():
+        yield f"s3://{BUCKET}"
 
 
 @pytest.fixture(params=["local", "s3"])
