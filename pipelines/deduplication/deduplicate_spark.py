@@ -1,7 +1,6 @@
 """The shuffles of pipelines.deduplication.deduplicate on Spark, DataFrame API alone: it runs over Connect as well."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from dedup.survivors import Links
 from pipelines.deduplication.components_spark import components_on_spark
 from pipelines.deduplication.deduplicate_steps import Eligible, Judged, compare, judge, shard_keys
 from pipelines.deduplication.document_rows import StoredRows
-from pipelines.engine.runner import StageError
+from pipelines.engine.runner import StageError, worker_errors
 
 Int64s = npt.NDArray[np.int64]
 Batches = Iterator[pa.RecordBatch]
@@ -66,7 +65,7 @@ def similar_pairs_on_spark(
     keys = spark.range(0, n, 1, n).mapInArrow(keys_of, KEYS)
     sorted_keys = keys.repartition(_partitions(spark, n), "key").sortWithinPartitions("key", "order", "place")
     pairs = sorted_keys.mapInArrow(pairs_of, PAIRS).groupBy("left", "right").count()
-    with _worker_errors():
+    with worker_errors():
         # Comparing reads texts: it must not be done once for the count and again for the pairs.
         found = _compared(pairs, _partitions(spark, n), rows, config.threshold, False).localCheckpoint()
         edges = found.filter("left >= 0").count()
@@ -197,20 +196,8 @@ def _batches(names: list[str], *columns: npt.NDArray[Any]) -> Batches:
 
 def _table_of(frame: Any) -> pa.Table:
     """The frame's rows on the driver."""
-    with _worker_errors():
+    with worker_errors():
         return frame.toArrow()
-
-
-@contextmanager
-def _worker_errors() -> Iterator[None]:
-    """A worker's failure in its own last words."""
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except PySparkException as error:
-        lines = [line.strip() for line in str(error).splitlines() if "Error: " in line]
-        raise StageError(lines[-1] if lines else str(error)[:2000]) from error
 
 
 def _links(found: pa.Table) -> Links:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -153,12 +154,19 @@ def _run_on_spark(
 
 
 def collect(frame: Any) -> list[Any]:
-    """`frame.collect()`, its failure told in the worker's own last words instead of a JVM trace."""
+    """`frame.collect()`, its failure told as `worker_errors` does."""
+    with worker_errors():
+        return list(frame.collect())
+
+
+@contextmanager
+def worker_errors() -> Iterator[None]:
+    """Tells the failure of a Spark action in the worker's own last words instead of a JVM trace: StageError."""
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
     try:
-        return list(frame.collect())
+        yield
     except (PySparkException, Py4JError) as error:
         raise StageError(_last_python_line(str(error))) from error
 
