@@ -6,7 +6,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home
 export GRISTMILL_DATA ?= $(CURDIR)/data
 JOB := $(BIN)/dagster job execute -m orchestration.definitions -j
 
-.PHONY: demo test check ui setup setup-dev format docs lock clean
+.PHONY: demo test test-slow check ui setup setup-dev format docs lock clean
 
 demo: setup  ## build a small corpus from pages that this machine holds, and show what was kept and why
 	$(JOB) build_corpus -c conf/demo.yaml
@@ -15,10 +15,13 @@ demo: setup  ## build a small corpus from pages that this machine holds, and sho
 test: setup-dev  ## the everyday tests
 	$(BIN)/python -m pytest
 
+test-slow: setup-dev  ## the tests that train, or run whole jobs, for longer than an everyday run should take
+	$(BIN)/python -m pytest -m slow
+
 check: setup-dev  ## everything that a change must pass besides the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy text quality dedup pipelines orchestration
+	$(BIN)/mypy text quality dedup pipelines orchestration model
 	$(BIN)/lint-imports
 	$(BIN)/python -m orchestration.options --check docs/configuration.md
 	$(BIN)/python -m pipelines.contracts --check docs/data-contracts.md

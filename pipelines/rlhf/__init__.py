@@ -1,0 +1,1 @@
+"""SFT, reward-model and PPO datasets by the rules of InstructGPT (Ouyang et al. 2022)."""
