@@ -1,0 +1,36 @@
+"""Why a record is or is not in a dataset: the closed list that `rlhf_decisions` draws on.
+
+A reader drops what cannot be an example, a rule what should not be one. Rules are named in the order in which
+they are asked; a record has the first reason that holds.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Reasons of rlhf_decisions; figure, limit and evidence of each stand beside it.
+
+    Cleaning reasons hold for a record alone, rule reasons by comparison with a limit or with other records.
+    """
+
+    KEPT = "kept"
+    HELD_OUT_PROMPT = "held_out_prompt"  # a judgement or demonstration that gave its prompt alone, to `prompts`
+
+    # Rules. (figure, limit, evidence)
+    PROMPT_TOO_LONG = "prompt_too_long"  # tokens, most allowed
+    COMPLETION_TOO_LONG = "completion_too_long"  # tokens of the longest answer, most allowed
+    EMPTY_PROMPT = "empty_prompt"  # words of the user's turns, 1
+    IDENTICAL_COMPLETIONS = "identical_completions"  # distinct judged answers, 2
+    PERSONAL_DATA = "personal_data"  # spans found, 0, their kinds
+    CONTAMINATED = "contaminated"  # benchmark n-grams found, 0, benchmark and n-gram
+    PREFIX_DUPLICATE = "prefix_duplicate"  # words compared, words a prefix has, survivor's record_id
+    FEW_SHOT_PREFIX_DUPLICATE = "few_shot_prefix_duplicate"  # the same, of a prompt that holds worked examples
+    NEAR_DUPLICATE = "near_duplicate"  # Jaccard similarity, threshold, survivor's record_id
+    USER_LIMIT = "user_limit"  # place among the user's prompts from 1, most allowed, user_id
+    CONTRADICTED = "contradicted"  # share of the judges that agree, 0.5
+    SHARED_WITH_ANSWERED = "shared_with_answered"  # split_group that `sft` or `comparisons` holds as evidence
+    OVER_QUOTA = "over_quota"  # place in its stratum from 1, prompts wanted, stratum
+
+
+DROPPED_WITHOUT_FIGURE = frozenset({Reason.SHARED_WITH_ANSWERED})
+"""Reasons whose evidence says all: they have no figure and no limit."""
