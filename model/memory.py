@@ -38,8 +38,8 @@ def estimate(
     """Bytes for micro-batches of `rows` sequences of `context` tokens; attention scores are never materialised.
 
     Per token and layer the backward pass keeps, in widths of d_model: both norms' inputs and outputs (4), q, k
-    and v (3), the attention's output (1), the MLP's before and after GELU (8). The head holds logits and their gradient for
-    `head_tokens` tokens at a time, the hidden states' gradient, and the embedding's gradient in fp32.
+    and v (3), the attention's output (1), the MLP's before and after GELU (8). The head holds logits and their
+    gradient for `head_tokens` tokens at a time, the hidden states' gradient, the embedding's gradient in fp32.
     """
     item = dtype.itemsize
     tokens = rows * context
