@@ -116,8 +116,9 @@ def _compiled_flex() -> Callable[..., Any]:
 def _flex(q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:
     """FlexAttention: fused only when compiled, so compiled here on CUDA, unless the whole model is being compiled."""
     fused = q.is_cuda and not torch.compiler.is_compiling()
-    kernel: Callable[..., Any] = _compiled_flex() if fused else flex_attention
-    return kernel(q, k, v, block_mask=_block_mask(q.shape[-2], window, q.device))
+    mask = _block_mask(q.shape[-2], window, q.device)
+    kernel: Any = _compiled_flex() if fused else flex_attention
+    return kernel(q, k, v, block_mask=mask)
 
 
 ROUTES: dict[str, Callable[[Tensor, Tensor, Tensor, int | None], Tensor]] = {

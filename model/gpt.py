@@ -3,9 +3,9 @@
 Shapes: B rows, T tokens, D = d_model features, H heads of d features, V tokens of the vocabulary.
 
 Read beside: Radford et al. 2019 section 2.3 (pre-norm, scaled init), Brown et al. 2020 section 2.1 (alternation),
-InstructGPT appendix C (residual dropout; a scalar head in place of the unembedding). Deviations from GPT-2: query, key
-and value have no bias in alternating models (GPT-Neo's form, which stock classes load); dropout is on the residual
-branches alone, so that the fused attention kernels serve; the embedding table is padded to a multiple of 128 rows.
+InstructGPT appendix C (residual dropout; a scalar head in place of the unembedding). Deviations from GPT-2: no biases
+of query, key and value in alternating models (GPT-Neo's form, which stock classes load); dropout on the residual
+branches alone, so that the fused attention kernels serve; the embedding table padded to a multiple of 128 rows.
 """
 
 import math

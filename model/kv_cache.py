@@ -1,7 +1,8 @@
 """Keys and values of the tokens read so far, so that the next token costs one token's work.
 
 A dense layer keeps a slot for every token; a local layer keeps a ring of `band` slots, where a token overwrites the
-one that just left the window. A token's slot follows from its position alone: p in a dense layer, p mod band in a ring.
+one that just left the window. A token's slot follows from its position alone: p in a dense layer, p mod band in a
+ring.
 
     cache = KVCache(model.config, batch=2, length=64)
     hidden = model(prompts, places(lengths, prompts.shape[1]), cache)  # [2, T], padded on the right
@@ -10,7 +11,7 @@ one that just left the window. A token's slot follows from its position alone: p
 Positions of a row are 0, 1, 2, ... over all calls; -1 marks padding, on either side, which is neither kept nor seen.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from model.gpt_config import GPTConfig
 HORIZON = 64  # slots: dense layers read whole multiples of it, so that few shapes occur
 
 
-def places(lengths: Tensor, width: int, side: str = "right") -> Tensor:
+def places(lengths: Tensor, width: int, side: Literal["left", "right"] = "right") -> Tensor:
     """Positions [B, width] of rows of these lengths [B], padded on the right or on the left with -1."""
     at = torch.arange(width, device=lengths.device)
     if side == "left":
