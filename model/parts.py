@@ -1,0 +1,63 @@
+"""A run whose result is a folder of parts: what is finished stays, and the same command goes on with the rest.
+
+A part counts only for the config and the inputs that it was made from, so the folder notes both.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from model.metrics import write_json
+
+NOTE = "run.json"
+WEIGHTS = "*.safetensors"
+
+
+class Parts:
+    """The folder `out` of one run."""
+
+    def __init__(self, out: Path, config: Mapping[str, Any], inputs: Sequence[str]) -> None:
+        """Claim the folder; a ValueError says what differs where another run's parts stand in it.
+
+        `inputs`: files, and folders whose weights or Parquet files count, by content.
+        """
+        self.out = out
+        note = json.loads(json.dumps({"config": config, "inputs": {path: digest(path) for path in inputs}}))
+        path = out / NOTE
+        if path.exists():
+            noted = json.loads(path.read_text(encoding="utf-8"))
+            differs = [
+                f"{section}.{key}"
+                for section in note
+                for key in sorted({*note[section], *noted[section]})
+                if note[section].get(key) != noted[section].get(key)
+            ]
+            if differs:
+                raise ValueError(
+                    f"{out}: holds results of another run, {', '.join(differs)} differ; choose another folder"
+                )
+        else:
+            write_json(path, note)
+
+    def part(self, name: str) -> tuple[Path, bool]:
+        """Where a part of this name belongs, and whether it is finished."""
+        path = self.out / name
+        return path, path.exists()
+
+
+def digest(path: str) -> str:
+    """BLAKE2b of a file's content, or of a folder's weights and Parquet files in order of name; hex.
+
+    A ValueError where there is nothing at `path`, or nothing in the folder.
+    """
+    place = Path(path)
+    files = [place] if place.is_file() else sorted([*place.glob(WEIGHTS), *place.glob("*.parquet")])
+    if not files:
+        raise ValueError(f"{path}: no such file, or a folder without {WEIGHTS} and *.parquet")
+    named = hashlib.blake2b(digest_size=16)
+    for file in files:
+        with file.open("rb") as stream:
+            named.update(hashlib.file_digest(stream, "blake2b").digest())
+    return named.hexdigest()
