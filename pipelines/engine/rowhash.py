@@ -23,7 +23,7 @@ class RowHash:
         self._sums = [0, 0]
 
     def update(self, table: pa.Table) -> None:
-        """Add all rows of `table`; list and map columns may hold numbers or strings."""
+        """Add all rows of `table`; lists, maps and structs may hold numbers, strings and each other."""
         for lane, seed in enumerate(_LANES):
             rows = np.full(table.num_rows, seed, np.uint64)
             for name in sorted(table.column_names):
@@ -62,6 +62,11 @@ def _hash_values(column: pa.Array, seed: int) -> np.ndarray:
         pairs = fmix64(_column_hash(column.keys, seed) * _MULTIPLIER + _column_hash(column.items, seed))
         lengths = np.diff(column.offsets.to_numpy())
         return _hash_lists(pa.array(pairs), lengths, seed)
+    if pa.types.is_struct(kind):
+        hashes = np.full(len(column), seed, np.uint64)
+        for field in column.flatten():
+            hashes = fmix64(hashes * _MULTIPLIER + _column_hash(field, seed))
+        return hashes
     if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
         lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
         return _hash_lists(column.flatten(), lengths, seed)
@@ -76,11 +81,11 @@ def _hash_values(column: pa.Array, seed: int) -> np.ndarray:
 
 
 def _hash_lists(items: pa.Array, lengths: np.ndarray, seed: int) -> np.ndarray:
-    if pa.types.is_primitive(items.type):
+    if pa.types.is_primitive(items.type) and not items.null_count:
         data = np.ascontiguousarray(items.to_numpy(zero_copy_only=False)).view(np.uint8)
         width = items.type.bit_width // 8
     else:
-        data = _hash_values(items, seed).view(np.uint8)
+        data = _column_hash(items, seed).view(np.uint8)
         width = 8
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths * width, out=offsets[1:])

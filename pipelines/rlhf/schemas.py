@@ -193,3 +193,5 @@ RLHF_DECISIONS = DatasetSchema(
         ]
     ),
 )
+
+READ_DECISIONS = DatasetSchema("read_decisions", 1, RLHF_DECISIONS.schema)

@@ -20,6 +20,7 @@ ROWS = st.lists(
     ),
     max_size=12,
 )
+MESSAGES = pa.list_(pa.struct({"role": pa.string(), "content": pa.string()}))
 SCHEMA = pa.schema(
     {
         "s": pa.string(),
@@ -58,6 +59,12 @@ def test_order_and_sharding_do_not_matter(rows: list[dict], random: object, cut:
         (pa.float32(), [0.5], [0.25]),
         (pa.bool_(), [True], [False]),
         (pa.list_(pa.int32()), [[1], [2, 3]], [[1, 2], [3]]),
+        (pa.list_(pa.int32()), [[1, None]], [[1, 0]]),
+        (pa.list_(pa.int32()), [[None, 1, 2], [3]], [[None, 1, 2], [4]]),
+        (pa.list_(pa.string()), [["a", None]], [["a", ""]]),
+        (MESSAGES, [[{"role": "u", "content": "a"}]], [[{"role": "u", "content": "b"}]]),
+        (MESSAGES, [[{"role": "u", "content": "a"}]], [[{"role": "a", "content": "u"}]]),
+        (MESSAGES, [[{"role": "u", "content": None}]], [[{"role": "u", "content": ""}]]),
         (pa.list_(pa.uint32(), 2), [[1, 2]], [[2, 1]]),
         (pa.list_(pa.string()), [["ab", "c"]], [["a", "bc"]]),
         (pa.map_(pa.string(), pa.int64()), [[("a", 1)], [("b", 2)]], [[("a", 2)], [("b", 1)]]),
@@ -72,6 +79,12 @@ def test_order_and_sharding_do_not_matter(rows: list[dict], random: object, cut:
         "float",
         "bool",
         "border",
+        "null-item-zero",
+        "behind-a-null-item",
+        "null-item-empty",
+        "struct-field",
+        "struct-fields-swapped",
+        "struct-null",
         "order",
         "join",
         "map",
