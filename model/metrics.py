@@ -3,7 +3,8 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -36,6 +37,23 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     lines = path.read_text(encoding="utf-8").split("\n")
     # Only a line that ends in a line feed was written wholly.
     return [json.loads(line) for line in lines[:-1]]
+
+
+def summarise(lines: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Figures of a whole run, whatever its stops: medians of rates and shares, sums of seconds, of logged steps.
+
+    Medians leave out what compilation and cold files cost the first steps.
+    """
+    figures = {
+        key: statistics.median(values)
+        for key in ("tokens_per_second", "mfu", "mfu_causal")
+        if (values := [line[key] for line in lines if key in line])
+    }
+    seconds = math.fsum(line["seconds"] for line in lines)
+    if seconds > 0:
+        waited = math.fsum(line["data_wait_seconds"] for line in lines)
+        figures |= {"training_seconds": seconds, "data_wait_share": waited / seconds}
+    return figures
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

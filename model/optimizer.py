@@ -153,6 +153,12 @@ class Optimizer:
                     for moment in MOMENTS
                 }
 
+    def release(self, model: nn.Module) -> None:
+        """Leave the fp32 weights in `model`, for export; no step can follow."""
+        model.float()
+        for name, parameter in self._working.items():
+            parameter.data = self._master[name].data
+
     @torch.no_grad()
     def _publish(self) -> None:
         if self._master is not self._working:

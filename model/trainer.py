@@ -38,7 +38,6 @@ from model.distributed import World, join_world
 from model.metrics import MetricsFile
 from model.optimizer import AdamConfig, NonFiniteError, Optimizer
 
-WARM_UP_STEPS = 3  # left out of the rates: compilation, first allocations, cold files
 RANK_SEED = 100_003  # a prime: seeds of runs with neighbouring `seed` never meet those of other ranks
 
 
@@ -124,6 +123,7 @@ class Trainer:
         self._tensor: dict[str, TensorState] = {}
         self._metrics: MetricsFile | None = None
         self._stop_asked = False
+        self._saved_at = -1
         self._clock = _Clock()
         self._stack = ExitStack()
 
@@ -228,7 +228,9 @@ class Trainer:
             raise Stopped(f"stopped after step {self.step}; the same command resumes there")
 
     def save(self) -> None:
-        """Write a checkpoint now; every process must call it."""
+        """Write a checkpoint now, unless this step has one; every process must call it."""
+        if self._saved_at == self.step:
+            return
         states = self.world.gather(checkpoint.random_state(self.device))
         if self.world.is_first:
             groups: dict[str, Mapping[str, Tensor]] = {
@@ -242,6 +244,7 @@ class Trainer:
             state = {"tokens": self.tokens, "parts": parts, "settings": self._settings}
             checkpoint.save(self.checkpoints, self.step, groups, state, self.config.keep_checkpoints)
         self.world.wait()
+        self._saved_at = self.step
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -256,11 +259,6 @@ class Trainer:
         begin = time.perf_counter()
         yield
         self._clock.excluded += time.perf_counter() - begin
-
-    def rates(self) -> dict[str, float]:
-        """Tokens a second, MFU, share of the time spent waiting for data: this process's steps but the first few."""
-        rates = self._clock.rates()
-        return {**rates, **self.utilisation(rates["tokens_per_second"])} if rates else {}
 
     def peak_memory(self) -> int:
         """Most bytes held so far: on the device by torch, on the CPU by the whole process."""
@@ -283,6 +281,7 @@ class Trainer:
         if saved is not None:  # more processes than before: the new ones begin with their seed
             checkpoint.set_random_state(saved, self.device)
         self.step, self.tokens, self.resumed_at = state["step"], state["tokens"], state["step"]
+        self._saved_at = self.step
 
     def _check_settings(self, found: Path, before: Mapping[str, Any]) -> None:
         old, new = _flat(before), _flat(self._settings)
@@ -314,35 +313,18 @@ class Trainer:
 
 @dataclass
 class _Clock:
-    """Seconds of the step under way, and sums over the steps after the first few."""
+    """Seconds of the step under way."""
 
     begin: float = field(default_factory=time.perf_counter)
     waited: float = 0.0
     excluded: float = 0.0
-    steps: int = 0
-    total_tokens: int = 0
-    total_seconds: float = 0.0
-    total_waited: float = 0.0
 
     def lap(self, tokens: int) -> dict[str, float]:
         now = time.perf_counter()
         seconds, waited = now - self.begin - self.excluded, self.waited
         self.begin, self.waited, self.excluded = now, 0.0, 0.0
-        self.steps += 1
-        if self.steps > WARM_UP_STEPS:
-            self.total_tokens += tokens
-            self.total_seconds += seconds
-            self.total_waited += waited
         rate = tokens / seconds if seconds > 0 else 0.0
         return {"seconds": seconds, "data_wait_seconds": waited, "tokens_per_second": rate}
-
-    def rates(self) -> dict[str, float]:
-        if not self.total_seconds:
-            return {}
-        return {
-            "tokens_per_second": self.total_tokens / self.total_seconds,
-            "data_wait_share": self.total_waited / self.total_seconds,
-        }
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
