@@ -1,0 +1,46 @@
+"""A checkpoint folder as a model and a tokenizer ready to generate or to score."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from model.export import load_hf
+from model.gpt import GPT
+from model.tokenizer import load_tokenizer
+
+Device = Literal["auto", "cpu", "cuda"]
+Dtype = Literal["auto", "float32", "bfloat16"]
+DEVICE_HELP = "where to compute; auto: CUDA where there is a device"
+DTYPE_HELP = "number format of the weights; auto: bfloat16 on CUDA, float32 on the CPU"
+
+
+def open_model(folder: str | Path, device: Device, dtype: Dtype) -> tuple[GPT, PreTrainedTokenizerFast]:
+    """The model of a checkpoint folder, in evaluation mode, and its tokenizer.
+
+    A ValueError where either is missing or the tokenizer has tokens that the model does not know.
+    """
+    place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if place == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: 'cuda' is wanted and torch finds no CUDA device; set 'cpu' or 'auto'")
+    chosen = ("bfloat16" if place == "cuda" else "float32") if dtype == "auto" else dtype
+    tokenizer = load_tokenizer(folder)
+    model = load_hf(folder)
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(
+            f"{folder}: the tokenizer has {len(tokenizer)} tokens and the model {model.config.vocab_size}; "
+            "resize the model's vocabulary (model.export.resize_vocabulary) or give its own tokenizer"
+        )
+    return model.to(device=place, dtype=getattr(torch, chosen)).eval(), tokenizer
+
+
+def encode_text(tokenizer: PreTrainedTokenizerFast, text: str, special: bool = False) -> list[int]:
+    """Ids of text, in which the names of special tokens are characters like any others unless `special`."""
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not special)
+    return ids
+
+
+def decode_text(tokenizer: PreTrainedTokenizerFast, ids: list[int], special: bool = False) -> str:
+    """Text of ids, byte for byte what was encoded; the names of special tokens only where `special`."""
+    return str(tokenizer.decode(ids, skip_special_tokens=not special, clean_up_tokenization_spaces=False))
