@@ -47,7 +47,8 @@ def _collapse(data: np.ndarray, offsets: np.ndarray, out: np.ndarray, out_offset
             byte = data[i]
             width = 1
             space = np.int64(_ASCII_SPACES >> np.uint64(byte & 63)) & 1 & (byte < 0x40)
-            if byte >= 0xC2:
+            # Only these begin white space past U+007F: most scripts never leave the straight way.
+            if byte >= 0xC2 and (byte == 0xC2 or 0xE1 <= byte <= 0xE3):
                 found = _wide_space(data, i, end)
                 space = np.int64(found > 0)
                 width = max(found, 1)

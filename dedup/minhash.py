@@ -148,18 +148,36 @@ def count_distinct(grams: Grams) -> np.ndarray:
 def _minimise(
     hashes: np.ndarray, offsets: np.ndarray, factors: np.ndarray, addends: np.ndarray, matrix: np.ndarray
 ) -> None:
+    """Four shingles a round: factors, addends and the row pass through the registers once for the four."""
     for document in range(offsets.shape[0] - 1):
         row = matrix[document]
         row[:] = _EMPTY
-        for i in range(offsets[document], offsets[document + 1]):
-            h = np.uint32(hashes[i])
-            h ^= h >> _SHIFT_16
-            h = np.uint32(h * _MIX_1)
-            h ^= h >> _SHIFT_13
-            h = np.uint32(h * _MIX_2)
-            h ^= h >> _SHIFT_16
+        start, end = offsets[document], offsets[document + 1]
+        fours = start + (end - start) // 4 * 4
+        for i in range(start, fours, 4):
+            h0, h1 = _mixed(hashes[i]), _mixed(hashes[i + 1])
+            h2, h3 = _mixed(hashes[i + 2]), _mixed(hashes[i + 3])
+            for p in range(factors.shape[0]):
+                a, b = factors[p], addends[p]
+                first = min(np.uint32(a * h0 + b), np.uint32(a * h1 + b))
+                second = min(np.uint32(a * h2 + b), np.uint32(a * h3 + b))
+                row[p] = min(row[p], min(first, second))
+        for i in range(fours, end):
+            h = _mixed(hashes[i])
             for p in range(factors.shape[0]):
                 row[p] = min(row[p], np.uint32(factors[p] * h + addends[p]))
+
+
+@kernel
+def _mixed(value: np.uint64) -> np.uint32:
+    """datasketch's fmix32 of the lower 32 bits of a shingle's hash."""
+    h = np.uint32(value)
+    h ^= h >> _SHIFT_16
+    h = np.uint32(h * _MIX_1)
+    h ^= h >> _SHIFT_13
+    h = np.uint32(h * _MIX_2)
+    h ^= h >> _SHIFT_16
+    return h
 
 
 @kernel
