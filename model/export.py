@@ -52,9 +52,7 @@ def save_hf(
     config = model.config
     scalar = isinstance(model, ScalarGPT)
     family = family_of(config)
-    tokenizer = (
-        None if tokenizer_folder is None else _fitting(load_tokenizer(tokenizer_folder), config, scalar)
-    )
+    tokenizer = None if tokenizer_folder is None else _tokenizer(tokenizer_folder, config, scalar)
     described = stock_config(config)
     if tokenizer is not None:
         described.bos_token_id = described.eos_token_id = tokenizer.eos_token_id
@@ -118,15 +116,15 @@ def resize_vocabulary(model: GPT, vocab_size: int) -> GPT:
     return resized.train(model.training)
 
 
-def _fitting(tokenizer: PreTrainedTokenizerFast, config: GPTConfig, scalar: bool) -> PreTrainedTokenizerFast:
-    """The tokenizer set up for the folder; a ValueError where it does not belong to the model."""
+def _tokenizer(folder: str | Path, config: GPTConfig, scalar: bool) -> PreTrainedTokenizerFast:
+    """The tokenizer to save beside the model; a ValueError where it does not belong to it."""
+    # Generation goes on at the right end of a row; a score is read at the last token that is not padding.
+    tokenizer = load_tokenizer(folder, "right" if scalar else "left")
     if len(tokenizer) > config.vocab_size:
         raise ValueError(
             f"the tokenizer has {len(tokenizer)} tokens, the model {config.vocab_size}: resize_vocabulary first"
         )
     tokenizer.model_max_length = config.context
-    # Generation goes on at the right end of a row; a score is read at its last token, counted from the left.
-    tokenizer.padding_side = "right" if scalar else "left"
     return tokenizer
 
 

@@ -55,7 +55,7 @@ def model_card(config: GPTConfig, scalar: bool, facts: Mapping[str, Any]) -> str
         "---",
     ]
     lines += ["", f"# {facts.get('model_name', 'Model')}", "", shape, "", "## Use", "", traps]
-    rows = [f"| {key} | {_cell(value)} |" for key, value in facts.items() if key not in HEAD_KEYS]
+    rows = [f"| {_cell(key)} | {_cell(value)} |" for key, value in facts.items() if key not in HEAD_KEYS]
     if rows:
         lines += ["## Figures", "", "| what | value |", "|---|---|", *rows, ""]
     return "\n".join(lines)

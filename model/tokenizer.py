@@ -8,7 +8,7 @@ differ where a merge spans both. Content is data: "<|end|>" typed by a user beco
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transformers import PreTrainedTokenizerFast
 
@@ -19,8 +19,12 @@ END_OF_TURN = "<|end|>"
 _NO_ROLES = (END_OF_TEXT, PAD, END_OF_TURN)
 
 
-def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:
+def load_tokenizer(
+    folder: str | Path, padding_side: Literal["left", "right"] = "left"
+) -> PreTrainedTokenizerFast:
     """The tokenizer of a folder with `tokenizer.json`: a corpus tokenizer's, a chat tokenizer's or a checkpoint's.
+
+    Rows to be continued are padded on the left, rows to be scored on the right.
 
     A ValueError where the file is missing, where it has no `<|endoftext|>`, or where padding is the end of text: a
     loss that masks padding would mask the end as well, and the model would never learn to stop.
@@ -29,9 +33,12 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerFast:
     if not (path / "tokenizer.json").is_file():
         raise ValueError(f"{path}: no tokenizer.json; give the folder of a tokenizer or of a checkpoint")
     if (path / "tokenizer_config.json").is_file():
-        tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(path, local_files_only=True)
+        tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(
+            path, local_files_only=True, padding_side=padding_side
+        )
     else:
-        tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path / "tokenizer.json"))  # type: ignore[no-untyped-call]
+        file = str(path / "tokenizer.json")
+        tokenizer = PreTrainedTokenizerFast(tokenizer_file=file, padding_side=padding_side)  # type: ignore[no-untyped-call]
     vocabulary = tokenizer.get_vocab()
     if END_OF_TEXT not in vocabulary:
         raise ValueError(f"{path}: the vocabulary has no {END_OF_TEXT}, which ends a document")
