@@ -108,13 +108,14 @@ class ChatTokenizer:
     """Counts and ids of dialogues under a tokenizer that `with_roles` made."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        missing = [name for name in SPECIAL if tokenizer.token_to_id(name) is None]
+        ids = {name: number for name in SPECIAL if (number := tokenizer.token_to_id(name)) is not None}
+        missing = [name for name in SPECIAL if name not in ids]
         if missing:
             raise TokenizerError(f"the tokenizer lacks {missing}; make it with chat_tokenizer.with_roles")
         self.tokenizer = tokenizer
         self._json = tokenizer.to_str()
-        self._role_ids = {role: int(tokenizer.token_to_id(name)) for role, name in ROLE_TOKENS.items()}
-        self._end = int(tokenizer.token_to_id(END_OF_TURN))
+        self._role_ids = {role: ids[name] for role, name in ROLE_TOKENS.items()}
+        self._end = ids[END_OF_TURN]
         self._template = _environment().from_string(CHAT_TEMPLATE)
 
     def encode(self, texts: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:

@@ -1,9 +1,10 @@
 """Which rows go for the row that stands for them, once a rule has said which prompts are alike.
 
-Judgements of one prompt are several opinions on it and none is a duplicate of another. Records of one
+Judgements of one prompt (the user's words are the same from first to last) are several opinions on it and none is
+a duplicate of another. Records of one
 conversation (equal `root_id`) are its turns: they begin alike because they are one, so they stay as well in
-demonstrations and judgements, unless `keep_conversations` is off; a second demonstration of the same prompt
-goes. Among prompts every row but one goes.
+`sft` and `comparisons`, unless `keep_conversations` is off; a second demonstration of the same prompt goes. Of
+`prompts` every row but one goes.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.rlhf.schemas import RAW_DEMONSTRATIONS, RAW_JUDGEMENTS
+from pipelines.rlhf.schemas import COMPARISONS, SFT
 
 Ints = npt.NDArray[np.int64]
 
@@ -27,29 +28,27 @@ def survivors(keys: npt.NDArray[np.uint64], place: Ints) -> Ints:
     return survivor
 
 
-def replaced(records: pa.Table, survivor: Ints, place: Ints, keep_conversations: bool) -> tuple[Ints, Ints]:
-    """Rows that go and the row that each goes for, of `records` (normalise.RECORDS) of one raw dataset.
+def replaced(
+    records: pa.Table, survivor: Ints, place: Ints, target: str, keep_conversations: bool
+) -> tuple[Ints, Ints]:
+    """Rows that go and the row that each goes for, of `records` (normalise.RECORDS, words_key) meant for `target`.
 
     `survivor[i]` is the row that a rule lets stand for row i, the earliest by `place` of its group.
     """
-    n = records.num_rows
-    if n == 0:
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    dataset = records["dataset"][0].as_py()
-    prompt = codes(records["prompt_id"])
+    prompt = records["words_key"].to_numpy().astype(np.uint64)
     root = codes(records["root_id"])
-    itself = np.arange(n)
+    itself = np.arange(records.num_rows)
     stays = survivor == itself
     one_conversation = (root >= 0) & (root == root[survivor]) & keep_conversations
-    target = survivor
-    if dataset == RAW_JUDGEMENTS.name:
-        stays |= one_conversation | (prompt == prompt[survivor])
-    elif dataset == RAW_DEMONSTRATIONS.name:
-        first = survivors((prompt + 1).astype(np.uint64), place)
+    goes_for = survivor
+    if target == COMPARISONS.name:
+        stays |= one_conversation | ((prompt == prompt[survivor]) & (prompt != 0))
+    elif target == SFT.name:
+        first = survivors(prompt, place)
         stays |= one_conversation & (first == itself)
-        target = np.where(one_conversation, first, survivor)
+        goes_for = np.where(one_conversation, first, survivor)
     rows = np.flatnonzero(~stays)
-    return rows, target[rows]
+    return rows, goes_for[rows]
 
 
 def codes(column: pa.ChunkedArray) -> Ints:

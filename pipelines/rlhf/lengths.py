@@ -45,7 +45,9 @@ class Lengths(NamedTuple):
         counts = np.diff(self.offsets)[rows]
         offsets = np.concatenate([[0], np.cumsum(counts)])
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
-        return Lengths(self.prompt[rows], self.answers[np.repeat(self.offsets[rows], counts) + within], offsets)
+        return Lengths(
+            self.prompt[rows], self.answers[np.repeat(self.offsets[rows], counts) + within], offsets
+        )
 
     @property
     def longest(self) -> Ints:
@@ -55,7 +57,9 @@ class Lengths(NamedTuple):
         return longest
 
 
-def measure(prompts: pa.ChunkedArray, answers: pa.ChunkedArray | pa.Array, tokenizer: ChatTokenizer) -> Lengths:
+def measure(
+    prompts: pa.ChunkedArray, answers: pa.ChunkedArray | pa.Array, tokenizer: ChatTokenizer
+) -> Lengths:
     """Lengths of a column of MESSAGES and a row-aligned column of lists of answers."""
     whole = answers.combine_chunks() if isinstance(answers, pa.ChunkedArray) else answers
     counts = np.asarray(pc.list_value_length(whole)).astype(np.int64)

@@ -70,10 +70,10 @@ def near_links(texts: pa.Array, config: NearConfig) -> Links:
 
 
 def near_duplicate_drops(
-    texts: pa.Array, records: pa.Table, place: Ints, config: NearConfig, keep_conversations: bool
+    texts: pa.Array, records: pa.Table, place: Ints, target: str, config: NearConfig, keep_conversations: bool
 ) -> Drops:
-    """Prompts of one raw dataset that go for a similar one: the earliest of a cluster stays, and whoever is not
-    similar to it.
+    """Prompts meant for the dataset `target` that go for a similar one: the earliest of a cluster stays, and
+    whoever is not similar to it.
 
     `texts` are `normalise.user_texts`, `place` is `normalise.earliest`; which rows are no duplicates of each
     other says `pipelines.rlhf.duplicates`.
@@ -85,14 +85,14 @@ def near_duplicate_drops(
     dedup = DedupConfig(threshold=config.threshold, survivor_order=[])
     verdicts = near_duplicates(distinct, config.minhash, dedup)
     survivor = np.where(group >= 0, rows[verdicts.survivor[group]], np.arange(len(group)))
-    gone, target = replaced(records, survivor, place, keep_conversations)
+    gone, goes_for = replaced(records, survivor, place, target, keep_conversations)
     record_ids = records["record_id"].combine_chunks()
     return Drops.of(
         gone,
         Reason.NEAR_DUPLICATE,
         verdicts.jaccard[group[gone]],
         config.threshold,
-        record_ids.take(pa.array(target)),
+        record_ids.take(pa.array(goes_for)),
     )
 
 

@@ -90,16 +90,17 @@ def few_shot(texts: pa.Array | pa.ChunkedArray, examples: int) -> npt.NDArray[np
 
 
 def prefix_duplicates(
-    texts: pa.Array, records: pa.Table, found: Prefixes, place: Ints, config: PrefixConfig
+    texts: pa.Array, records: pa.Table, found: Prefixes, place: Ints, target: str, config: PrefixConfig
 ) -> Drops:
-    """Prompts of one raw dataset that go for another of their group: all but the earliest.
+    """Prompts meant for the dataset `target` that go for another of their group: all but the earliest.
 
-    `texts` are `user_texts`, `found` their `prefixes`, `place` is `normalise.earliest`. Which rows
-    are no duplicates of each other says `pipelines.rlhf.duplicates`. A prompt with worked examples has a reason of its own, since an application
-    sends one such prefix with every question.
+    `records` are normalise.RECORDS with words_key, the key that `prefixes` gives for all words; `texts` are
+    `user_texts`, `found` their `prefixes`, `place` is `normalise.earliest`; which rows are no duplicates of each
+    other says `pipelines.rlhf.duplicates`. A prompt with worked examples has a reason of its own, since an
+    application sends one such prefix with every question.
     """
     survivor = survivors(found.keys, place)
-    rows, target = replaced(records, survivor, place, config.keep_conversations)
+    rows, goes_for = replaced(records, survivor, place, target, config.keep_conversations)
     shown = few_shot(texts.take(pa.array(rows)), config.few_shot_examples)
     names = pa.array([str(Reason.PREFIX_DUPLICATE), str(Reason.FEW_SHOT_PREFIX_DUPLICATE)])
     return Drops(
@@ -107,7 +108,7 @@ def prefix_duplicates(
         names.take(pa.array(shown.astype(np.int8))),
         found.n_words[rows].astype(np.float64),
         np.full(len(rows), float(config.words)),
-        records["record_id"].combine_chunks().take(pa.array(target)),
+        records["record_id"].combine_chunks().take(pa.array(goes_for)),
     )
 
 
@@ -142,7 +143,7 @@ def _prefix_keys(
             kind = SEPARATOR if code < 0 else np.int64(table[code] >> _CLASS_SHIFT)
             if kind == _JOINER:
                 continue
-            alone = kind == SOLO or kind == _SYMBOL
+            alone = kind in (SOLO, _SYMBOL)
             fresh = alone or (kind == LETTER and (solo or not inside)) or (kind == MARK and not inside)
             if inside and (fresh or kind == SEPARATOR):
                 key = fmix64_scalar(key ^ word)

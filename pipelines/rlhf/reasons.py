@@ -46,7 +46,6 @@ class Reason(StrEnum):
     PROMPT_TOO_LONG = "prompt_too_long"  # tokens, most allowed
     COMPLETION_TOO_LONG = "completion_too_long"  # tokens of the longest answer, most allowed
     EMPTY_PROMPT = "empty_prompt"  # words of the user's turns, 1
-    IDENTICAL_COMPLETIONS = "identical_completions"  # distinct judged answers, 2
     PERSONAL_DATA = "personal_data"  # spans found, 0, their kinds
     CONTAMINATED = "contaminated"  # benchmark n-grams found, 0, benchmark and n-gram
     PREFIX_DUPLICATE = "prefix_duplicate"  # words compared, words a prefix has, survivor's record_id

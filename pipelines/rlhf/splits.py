@@ -1,4 +1,4 @@
-"""Train, validation and test by split group: InstructGPT splits by user (app. A.2), a group holds all that is tied."""
+"""Train, validation and test by split group: InstructGPT (app. A.2) splits by user, who is part of a group."""
 
 import numpy as np
 import pyarrow as pa
