@@ -30,6 +30,7 @@ _VERSION_LABELS = packed(
      "article", "rule", "figure", "table", "kernel", "driver", "patch", "version number", "版本", "版本号")
 )  # fmt: skip
 _MIN_PLAIN_IP_DIGITS = 8
+_LARGEST_MAJOR_VERSION = 7
 
 
 def _name_hash(name: str) -> np.uint64:
@@ -99,10 +100,10 @@ def email(data: Bytes, low: Place, at: Place, high: Place, letters: Table) -> tu
     for place in range(start, at - 1):
         if data[place] == 46 and data[place + 1] == 46:
             return nothing
-    if start > low and (data[start - 1] == 64 or data[start - 1] == 47 or data[start - 1] == 61):
-        before_query = data[start - 1] == 61  # ?mail=somebody@…: the address of a form, still an address
-        if not before_query:
-            return nothing
+    if start > low and data[start - 1] == 64:
+        return nothing
+    if start - 1 > low and data[start - 1] == 47 and data[start - 2] == 47:
+        return nothing  # a user's name in a link: ssh://somebody@…
     if _is_in(_hash(data, start, at), _GIT):
         return nothing
     end = _domain_end(data, at + 1, high)
@@ -161,7 +162,8 @@ def ipv4(data: Bytes, low: Place, start: Place, high: Place) -> tuple[np.int64, 
     """(end, counts) of four decimal bytes from `start`, or (-1, False) where something else stands there.
 
     `counts` where the address is public and no part of a version, a section number or a longer row of
-    numbers. Fewer than eight digits (8.1.2.3) count with a word before them that says what they are.
+    numbers. Fewer than eight digits that could be a version (2.1.10.3, 9.0.7.0) count only with a word before
+    them that says what they are, or in a link.
     """
     place, value, digits = np.int64(start), np.int64(0), np.int64(0)
     for part in range(4):
@@ -182,7 +184,7 @@ def ipv4(data: Bytes, low: Place, start: Place, high: Place) -> tuple[np.int64, 
         return _NONE, False
     if place + 1 < high and is_digit(data[place + 1]) and (data[place] == 46 or data[place] == 44):
         return _NONE, False
-    return place, _is_public4(value) and _stands_alone(data, low, start, digits)
+    return place, _is_public4(value) and _stands_alone(data, low, start, digits, value)
 
 
 @kernel
@@ -194,7 +196,9 @@ def _is_public4(value: np.int64) -> bool | np.bool_:
 
 
 @kernel
-def _stands_alone(data: Bytes, low: Place, start: Place, digits: np.int64) -> bool | np.bool_:
+def _stands_alone(
+    data: Bytes, low: Place, start: Place, digits: np.int64, first: np.int64
+) -> bool | np.bool_:
     linked: Flag = False
     if start > low:
         byte = data[start - 1]
@@ -206,7 +210,14 @@ def _stands_alone(data: Bytes, low: Place, start: Place, digits: np.int64) -> bo
                 return False  # a version: Agent/91.0.72.124
     if has_label(data, low, start, _VERSION_TEXT, _VERSION_BOUNDS):
         return False
-    return linked or digits >= _MIN_PLAIN_IP_DIGITS or has_label(data, low, start, _IP_TEXT, _IP_BOUNDS)
+    if linked or digits >= _MIN_PLAIN_IP_DIGITS:
+        return True
+    heading = start == low or data[start - 1] == 10
+    first = value >> 24
+    zeros = value & 0xFF == 0 or value & 0xFF00 == 0 or value & 0xFF0000 == 0
+    if not heading and (first > 99 or (first > _LARGEST_MAJOR_VERSION and not zeros)):
+        return True  # no version begins so, or has no zero
+    return has_label(data, low, start, _IP_TEXT, _IP_BOUNDS)
 
 
 @kernel

@@ -42,19 +42,26 @@ _LAST_LOTTERY_NUMBER = 50
 
 @kernel
 def phone(
-    n: int, digits: Numbers, sizes: Numbers, separators: Numbers, plus: Flag, bracket: Flag, label: Flag
+    n: int,
+    digits: Numbers,
+    sizes: Numbers,
+    separators: Numbers,
+    plus: Flag,
+    bracket: Flag,
+    label: Flag,
+    after_number: Flag,
 ) -> int:
     """How many of the n groups are a phone number, 0 for none.
 
     `plus`: a + stands before; `bracket`: an open bracket stands before the first group; `label`: a word says that
-    a phone number follows.
+    a phone number follows; `after_number`: digits and a blank stand before.
     """
     if plus:
         return international(n, digits, sizes, separators, 0, 8, bracket)
     if bracket and separators[0] != CLOSED:
         bracket = False
-    if digits[0] == 0 and digits[1] == 0 and n > 1:
-        if sizes[0] < 3 and n < 3:
+    if digits[0] == 0 and digits[1] == 0:
+        if n == 1 or (sizes[0] < 3 and n < 3) or after_number:
             return 0
         return international(n, digits, sizes, separators, 2, 8, bracket)
     taken = north_american(n, digits, sizes, separators, bracket, label)
@@ -103,7 +110,7 @@ def international(
         apart = after != DASH and after != POINT and after != CLOSED
         if enough and opened == 0 and (apart or taken == n):
             best = taken
-        if after in (SPACED_SLASH, SPACED_DASH) or (after == SLASH and enough):
+        if enough and after in (SLASH, SPACED_SLASH, SPACED_DASH):
             break
         opened += 1 if after == OPENED else 0
         opened -= 1 if after == CLOSED else 0
@@ -170,7 +177,7 @@ def bracketed(n: int, digits: Numbers, sizes: Numbers, separators: Numbers) -> i
     """Groups after an area code in brackets: (0711) 123456, (11) 91234-5678, (010)62551234."""
     if n < 2:
         return 0
-    if digits[0] == 0 and digits[1] > 0 and 3 <= sizes[0] <= 6:
+    if digits[0] == 0 and digits[1] > 0 and 2 <= sizes[0] <= 6:
         total, taken = sizes[0], 1
         while taken < n and total + sizes[taken] <= 12:
             total += sizes[taken]

@@ -12,7 +12,7 @@ from text.words import Bytes, Place
 _ALNUM, _DIGIT, _UPPER = 1, 2, 4
 _GAP = 4  # bytes of punctuation over which a placeholder still touches a candidate
 _PLACEHOLDER_BYTES = 32
-_LABEL_GAP = 8
+_LABEL_GAP = 12
 
 
 def _classes() -> Bytes:
@@ -79,12 +79,12 @@ def touches_placeholder(data: Bytes, low: Place, start: Place, end: Place, high:
 def has_label(data: Bytes, low: Place, start: Place, labels: Bytes, bounds: np.ndarray) -> bool | np.bool_:
     """One of the labels (lower case, label i is `labels[bounds[i]:bounds[i + 1]]`) ends just before `start`.
 
-    Blanks, points, colons, brackets, dashes and no-break spaces may stand between, `_LABEL_GAP` bytes at most.
+    Blanks and a few signs (points, colons, dashes, open brackets) may stand between, `_LABEL_GAP` bytes at most.
     """
     stop = start
     while stop > low and start - stop < _LABEL_GAP:
         byte = data[stop - 1]
-        if byte == 32 or byte == 46 or byte == 58 or byte == 40 or byte == 45 or byte == 35 or byte == 9:
+        if byte in (9, 32, 35, 40, 43, 45, 46, 58, 124):  # tab, blank, # ( + - . : |
             stop -= 1
         elif byte == 0xA0 and stop - 2 >= low and data[stop - 2] == 0xC2:
             stop -= 2

@@ -121,7 +121,8 @@ def _number(
     if end > 0 and not (bracket and separators[0] == numbers.CLOSED) and _free_after(data, end, high):
         return np.int64(ZH_MOBILE), first, end, end
     label = has_label(data, low, first, label_text, label_bounds)
-    taken = phone(n, digits, sizes, separators, plus, bracket, label)
+    after_number = begin - 1 > low and data[begin - 1] == 32 and is_digit(data[begin - 2])
+    taken = phone(n, digits, sizes, separators, plus, bracket, label, after_number)
     if taken == 0 or not _free_after(data, ends[taken - 1], high):
         return _NOTHING, begin, begin, after
     closed = False
