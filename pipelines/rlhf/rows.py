@@ -102,13 +102,10 @@ def _csv(member: Member, config: RlhfSourceConfig) -> Rows:
             continue
         if None in row:
             columns = len(reader.fieldnames or ())
-            yield (
-                number,
-                BadRow(
-                    "broken_csv",
-                    f"row {number} has more than the {columns} columns of the first line; is a quotation mark in a text not doubled?",
-                ),
+            detail = (
+                f"row {number} has more than the {columns} columns of the first line; is a quote not doubled?"
             )
+            yield number, BadRow("broken_csv", detail)
             continue
         yield number, row
 
