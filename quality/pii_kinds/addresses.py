@@ -197,7 +197,7 @@ def _is_public4(value: np.int64) -> bool | np.bool_:
 
 @kernel
 def _stands_alone(
-    data: Bytes, low: Place, start: Place, digits: np.int64, first: np.int64
+    data: Bytes, low: Place, start: Place, digits: np.int64, value: np.int64
 ) -> bool | np.bool_:
     linked: Flag = False
     if start > low:
