@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 from transformers import PreTrainedTokenizerFast
+from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from model.export import load_hf
 from model.gpt import GPT
@@ -32,6 +33,8 @@ def open_model(folder: str | Path, device: Device, dtype: Dtype) -> tuple[GPT, P
             f"{folder}: the tokenizer has {len(tokenizer)} tokens and the model {model.config.vocab_size}; "
             "resize the model's vocabulary (model.export.resize_vocabulary) or give its own tokenizer"
         )
+    # Lengths are checked where rows are read; the tokenizer would warn of texts that are cut into windows anyway.
+    tokenizer.model_max_length = VERY_LARGE_INTEGER
     return model.to(device=place, dtype=getattr(torch, chosen)).eval(), tokenizer
 
 

@@ -1,0 +1,133 @@
+"""Held-out loss by source: of the distribution that the model was trained on, and of others."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from transformers import PreTrainedTokenizerFast
+
+from model.gpt import GPT
+from model.inference import decode_text, encode_text
+from model.likelihood import Request, likelihoods
+from model.row_files import read_rows
+from model.tokenizer import END_OF_TEXT
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Documents whose loss is measured."""
+
+    file: str = field(
+        metadata={
+            "description": "JSONL or Parquet file, or folder of Parquet files, with a field `text`, or `input_ids` "
+            "of the model's tokenizer, and perhaps `source`"
+        }
+    )
+    distribution: Literal["in", "out"] = field(
+        metadata={"description": "whether the model was trained on texts of this kind"}
+    )
+    source: str | None = field(
+        default=None, metadata={"description": "name of the source; null: the rows' field `source` names it"}
+    )
+    split: str | None = field(
+        default=None, metadata={"description": "rows to take by their field `split`; null: all rows"}
+    )
+    documents: int = field(
+        default=1000, metadata={"description": "documents taken of each source, the first of the file"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.documents < 1:
+            raise ValueError(f"documents: expected 1 or more, got {self.documents}")
+
+
+class Document(NamedTuple):
+    """A document to score: where it stands, its source, ids without end of text, and bytes of its text."""
+
+    file: str
+    row: int
+    source: str
+    ids: list[int]
+    n_bytes: int
+
+
+def read_documents(config: LossConfig, tokenizer: PreTrainedTokenizerFast) -> Iterator[Document]:
+    """The documents that the config names; empty ones are left out. A ValueError names the file and row at fault."""
+    taken: dict[str, int] = {}
+    for number, row in enumerate(read_rows(config.file)):
+        where = f"{config.file}: row {number}"
+        if config.split is not None and row.get("split") != config.split:
+            continue
+        source = row.get("source") if config.source is None else config.source
+        if not isinstance(source, str):
+            raise ValueError(f"{where}: no field `source` of text; set `source` in the config")  # noqa: TRY004
+        ids, n_bytes = _ids(row, tokenizer, where)
+        if ids and taken.get(source, 0) < config.documents:
+            taken[source] = taken.get(source, 0) + 1
+            yield Document(config.file, number, source, ids, n_bytes)
+    if not taken:
+        raise ValueError(f"{config.file}: no document with text in it (split {config.split!r})")
+
+
+def _ids(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerFast, where: str) -> tuple[list[int], int]:
+    text, ids = row.get("text"), row.get("input_ids")
+    if isinstance(text, str):
+        return encode_text(tokenizer, text), len(text.encode())
+    if isinstance(ids, list):
+        return ids, len(decode_text(tokenizer, ids).encode())
+    raise ValueError(f"{where}: expected `text` or `input_ids`, the row has {', '.join(row)}")
+
+
+def document_losses(
+    model: GPT, tokenizer: PreTrainedTokenizerFast, documents: list[Document], batch_tokens: int
+) -> list[float]:
+    """Sum of -ln P over the tokens of each document, in nats.
+
+    A document is read behind the end-of-text token, as in training, in windows of the model's context side by side:
+    each token is predicted once, from those before it in its window.
+    """
+    (start,) = encode_text(tokenizer, END_OF_TEXT, special=True)
+    width = model.config.context
+    requests, owners = [], []
+    for number, document in enumerate(documents):
+        ids = [start, *document.ids]
+        for first in range(0, len(document.ids), width):
+            requests.append(Request([ids[first]], ids[first + 1 : first + 1 + width]))
+            owners.append(number)
+    losses = [0.0] * len(documents)
+    for owner, scored in zip(owners, likelihoods(model, requests, batch_tokens), strict=True):
+        losses[owner] -= scored.logprob
+    return losses
+
+
+def by_source(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Losses by distribution and source, and of each distribution as a whole.
+
+    `rows` hold distribution, source, n_tokens, n_bytes and loss (the sum). Loss is nats per token; bits per byte do
+    not depend on the tokenizer. `gap` is out minus in, in both units, where both were measured.
+    """
+    made: dict[str, Any] = {}
+    for distribution in ("in", "out"):
+        mine = [row for row in rows if row["distribution"] == distribution]
+        if mine:
+            sources = sorted({row["source"] for row in mine})
+            of_each = {
+                source: _figures([row for row in mine if row["source"] == source]) for source in sources
+            }
+            made[distribution] = {"all": _figures(mine), "sources": of_each}
+    if len(made) == 2:
+        units = ("loss", "bits_per_byte")
+        made["gap"] = {unit: made["out"]["all"][unit] - made["in"]["all"][unit] for unit in units}
+    return made
+
+
+def _figures(rows: list[dict[str, Any]]) -> dict[str, float]:
+    tokens, n_bytes, nats = (sum(row[name] for row in rows) for name in ("n_tokens", "n_bytes", "loss"))
+    bits = nats / 0.6931471805599453
+    return {
+        "documents": len(rows),
+        "tokens": tokens,
+        "bytes": n_bytes,
+        "loss": nats / tokens,
+        "bits_per_byte": bits / n_bytes,
+    }
