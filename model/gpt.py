@@ -37,9 +37,8 @@ class Attention(nn.Module):
         self, x: Tensor, seen: dict[int | None, Tensor] | None, cache: KVCache | None, route: Route
     ) -> Tensor:
         batch, length, width = x.shape
-        q, k, v = (
-            self.qkv(x).view(batch, length, 3, self.n_head, -1).permute(2, 0, 3, 1, 4)
-        )  # each [B, H, T, d]
+        qkv = self.qkv(x).view(batch, length, 3, self.n_head, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [B, H, T, d]
         if cache is not None:
             mixed = cache.attend(self.layer, q, k, v, route)
         elif seen is not None:

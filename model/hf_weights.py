@@ -28,9 +28,7 @@ BLOCK: dict[Family, dict[str, str]] = {
     "gpt_neo": {**_MLP, "attn.proj": "attn.attention.out_proj"},
     "gpt2": {**_MLP, "attn.qkv": "attn.c_attn", "attn.proj": "attn.c_proj"},
 }
-QKV = tuple(
-    f"attn.attention.{letter}_proj" for letter in "qkv"
-)  # GPT-Neo has three matrices where we have one
+QKV = tuple(f"attn.attention.{letter}_proj" for letter in "qkv")  # GPT-Neo's three for our one
 HEAD, SCORE = "lm_head.weight", "score.weight"
 # Causal masks that files of older versions carry.
 MASKS = (".attn.bias", ".attn.masked_bias", ".attn.attention.bias", ".attn.attention.masked_bias")

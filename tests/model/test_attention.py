@@ -109,6 +109,12 @@ def test_varlen_packs_rows_and_counts_the_window_as_its_kernel_does(
         torch.testing.assert_close(ours, expected.float(), atol=2e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("window", [None, 8])
+def test_varlen_calls_the_installed_torch_as_it_wants_to_be(window: int | None) -> None:
+    q, k, v = (x.to("meta", torch.bfloat16) for x in drawn(29)[:3])
+    assert attend(q, k, v, window, "varlen").shape == q.shape
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="the fused kernels run on CUDA")
 @pytest.mark.parametrize("route", ["varlen", "flex"])
 @pytest.mark.parametrize(("length", "window"), [(512, None), (512, 128), (509, 100)])

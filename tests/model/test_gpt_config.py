@@ -1,6 +1,7 @@
 """The presets are the paper's rows, the parameter count is the model's, and a wrong shape is named."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,3 +108,13 @@ def test_the_vocabulary_is_padded_to_the_next_multiple_of_128(vocab_size: int) -
 def test_a_wrong_shape_is_named(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GPTConfig(**wrong)
+
+
+def test_the_page_shows_the_table() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "model.md").read_text()
+    shown = [
+        f"| {name} | {row.parameters} | {row.n_layer} | {row.d_model} | {row.n_head} | {row.d_head} "
+        f"| {row.batch_tokens:,} | {row.learning_rate:.1e} |"
+        for name, row in TABLE_2_1.items()
+    ]
+    assert "\n".join(shown) in page
