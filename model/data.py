@@ -73,6 +73,7 @@ class _Files(Generic[Group]):
         places: list[tuple[int, int]] = []
         for number, path in enumerate(self.files):
             metadata = _open(path).metadata
+            self.inspect(path, metadata)
             for group in range(metadata.num_row_groups):
                 sizes.append(metadata.row_group(group).num_rows)
                 places.append((number, group))
@@ -89,6 +90,9 @@ class _Files(Generic[Group]):
     def decode(self, table: pa.Table, where: str) -> Group:
         """What is kept of a row group; `where` names it in errors."""
         raise NotImplementedError
+
+    def inspect(self, path: Path, metadata: pq.FileMetaData) -> None:
+        """Refuse a file by its footer, before anything is read of it."""
 
     def group(self, number: int) -> Group:
         """A decoded row group; the least recently used ones are dropped past `cached_rows` rows."""
@@ -181,8 +185,8 @@ class PackedRows(_Files[Tokens]):
         files, named = split_files(self.folder, split)
         for file in files:
             _need(file, [self.COLUMN])
-        super().__init__(files, [self.COLUMN], cached_rows)
         self._vocab_size = vocab_size
+        super().__init__(files, [self.COLUMN], cached_rows)
         wanted = ({} if named else {"split": split}) | ({} if source is None else {"source": source})
         self._chosen = _choose(self, self.folder, wanted) if wanted else None
         if not len(self):
@@ -229,12 +233,28 @@ class PackedRows(_Files[Tokens]):
         if not (sizes == length).all():
             row = int(np.flatnonzero(sizes != length)[0])
             raise DataError(f"{where}, row {row}: {sizes[row]} tokens where other rows have {length}")
-        if self._vocab_size is not None and len(ids) and int(ids.max()) >= self._vocab_size:
+        if len(ids):
+            self._check_id(int(ids.max()), where)
+        return ids.reshape(len(column), length)
+
+    def inspect(self, path: Path, metadata: pq.FileMetaData) -> None:
+        """Refuse ids beyond the vocabulary by the footer's statistics, where it has them."""
+        column = next(
+            i
+            for i in range(metadata.num_columns)
+            if metadata.schema.column(i).path.split(".")[0] == self.COLUMN
+        )
+        for group in range(metadata.num_row_groups):
+            statistics = metadata.row_group(group).column(column).statistics
+            if statistics is not None and statistics.has_min_max:
+                self._check_id(int(statistics.max), f"{path}, row group {group}")
+
+    def _check_id(self, largest: int, where: str) -> None:
+        if self._vocab_size is not None and largest >= self._vocab_size:
             raise DataError(
-                f"{where}: token id {int(ids.max())} does not fit a vocabulary of {self._vocab_size}: "
+                f"{where}: token id {largest} does not fit a vocabulary of {self._vocab_size}: "
                 "raise config key model.vocab_size, or use the data of this tokenizer"
             )
-        return ids.reshape(len(column), length)
 
 
 def _open(path: Path) -> pq.ParquetFile:
