@@ -108,7 +108,7 @@ def _context(messages: Messages, config: CleaningConfig) -> _Verdict | None:
 
 
 def _placeholders(text: str) -> list[str]:
-    """Placeholders {{name}} outside of code; {{ an.expression }} and ${{ these }} are what a template language says."""
+    """Placeholders {{name}} outside of code; {{ an.expression }} and ${{ this }} belong to template languages."""
     return _PLACEHOLDER.findall(_CODE.sub(" ", text)) if "{{" in text else []
 
 
