@@ -2,7 +2,7 @@
 
 Prompts are sorted by length and decoded in batches; rows that ended leave their batch, so that the rest costs less;
 no logits outlive their step. A row's tokens depend on (seed, prompt) alone, whatever is generated beside it, up to
-rounding: matrix products of another batch size may differ in the last bit, which moves a draw with probability 1e-6.
+rounding: matrix products of another batch size may differ in the last bit, which on rare occasion changes a draw.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -16,9 +16,7 @@ from model.gpt import GPT
 from model.kv_cache import HORIZON, KVCache, places
 from model.sampling import SamplingConfig, choose, row_keys
 
-COMPACT_AT = (
-    0.75  # share of unfinished rows below which finished ones leave: copies stay under 4 caches a batch
-)
+COMPACT_AT = 0.75  # share of unfinished rows from which on finished ones leave: all copies together are 3 caches at most
 CUDA_CHECK_EVERY = 8  # steps between two looks at who has finished, each of which waits for the device
 
 

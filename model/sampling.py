@@ -111,7 +111,6 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
     ordered, order = logits.sort(dim=-1, descending=True, stable=True)
     probability = ordered.softmax(dim=-1)
     drop = probability.cumsum(dim=-1) - probability >= p
-    drop[..., 0] = False  # also where rounding puts the likeliest token beyond p
     return logits.masked_fill(torch.zeros_like(drop).scatter(-1, order, drop), -torch.inf)
 
 

@@ -1,9 +1,10 @@
 """A checkpoint folder small enough for a test: a byte tokenizer with the roles of a dialogue, and a GPT."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from model.export import save_hf
@@ -12,12 +13,14 @@ from model.gpt_config import GPTConfig
 from model.tokenizer import END_OF_TEXT, END_OF_TURN, PAD, ROLES
 
 
-def byte_tokenizer(folder: Path, chat: bool = True) -> int:
-    """Write a tokenizer of 256 bytes and the special tokens, and give its number of tokens."""
+def byte_tokenizer(folder: Path, chat: bool = True, texts: Sequence[str] = ()) -> int:
+    """Write a tokenizer of 256 bytes, what merges pay in `texts`, and the special tokens; its number of tokens."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     made = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
+    if texts:
+        made.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=600, initial_alphabet=letters))
     names = [END_OF_TEXT, PAD, *(ROLES if chat else ()), *([END_OF_TURN] if chat else [])]
     made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
     wrapped = PreTrainedTokenizerFast(
@@ -43,9 +46,11 @@ def random_model(config: GPTConfig, seed: int = 0) -> GPT:
     return made.eval()
 
 
-def make_checkpoint(folder: Path, chat: bool = True, context: int = 96, band: int | None = 8) -> Path:
+def make_checkpoint(
+    folder: Path, chat: bool = True, context: int = 96, band: int | None = 8, texts: Sequence[str] = ()
+) -> Path:
     """A checkpoint in `folder`/model, with its tokenizer."""
-    vocab_size = byte_tokenizer(folder / "tokenizer", chat)
+    vocab_size = byte_tokenizer(folder / "tokenizer", chat, texts)
     config = GPTConfig(
         vocab_size=vocab_size,
         context=context,

@@ -287,14 +287,15 @@ def test_lm_eval_finds_the_same_likelihoods(real_data: Path, tmp_path: Path) -> 
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
-    folder = make_checkpoint(tmp_path, context=256)
     examples = read_examples(real_data / "eval/benchmarks/ARC-Easy_test.jsonl.gz", "arc")[:50]
+    folder = make_checkpoint(tmp_path, context=64, texts=[example.demonstration for example in examples])
     model, tokenizer = open_model(folder, "cpu", "float32")
     ours = score_examples(model, tokenizer, examples, Shots(LAYOUTS["arc"], 0, [], False, 0), 4096)
     theirs = HFLM(pretrained=str(folder), device="cpu", batch_size=4, dtype="float32")
     pairs = [tuple(pair) for example in examples for pair in example.pairs]
     instances = [Instance("loglikelihood", {}, pair, number) for number, pair in enumerate(pairs)]
     found = iter(theirs.loglikelihood(instances))
+    assert {row["trimmed"] for row in ours} == {True, False}
     for example, row in zip(examples, ours, strict=True):
         scored = [next(found) for _ in example.pairs]
         assert row["logprobs"] == pytest.approx([logprob for logprob, _ in scored], abs=2e-3)

@@ -103,6 +103,14 @@ def test_noise_is_exponential_and_its_steps_and_tokens_are_unrelated() -> None:
         assert moved.mean().item() == pytest.approx(1, abs=0.02)
 
 
+@pytest.mark.parametrize("bits", [0, -1], ids=["lowest", "highest"])
+def test_noise_is_finite_at_its_ends(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.sampling._mix", lambda x: torch.full_like(x, bits))
+    noise = exponential_noise(torch.tensor([1]), torch.tensor([1]), 3)
+    assert (noise > 0).all()
+    assert noise.isfinite().all()
+
+
 def test_a_row_draws_the_same_among_others() -> None:
     logits = random_logits(1, rows=5)
     keys, steps = torch.arange(5), torch.tensor([4, 0, 2, 2, 9])
