@@ -2,7 +2,12 @@
 
 Spark starts it by the setting spark.python.daemon.module. A worker forked from it pays neither the imports
 (numba, scipy, the extractor and the tokenizers take seconds) nor the loading of compiled kernels from their cache.
+
+Spark collects garbage in the worker after every task. What was preloaded never becomes garbage, and looking through
+all of it took 0.19 s a task; frozen, it is left alone.
 """
+
+import gc
 
 
 def preload() -> None:
@@ -34,4 +39,6 @@ if __name__ == "__main__":
     preload()
     from pyspark.daemon import manager
 
+    gc.collect()
+    gc.freeze()
     manager()
