@@ -154,3 +154,13 @@ def test_what_does_not_fit_is_refused(length: int, calls: list[int], message: st
 )
 def test_places(side: Any, expected: list[list[int]]) -> None:
     assert places(torch.tensor([3, 1, 0]), 3, side).tolist() == expected
+
+
+def test_no_two_tokens_of_a_call_share_a_slot() -> None:
+    """On a GPU the order of two writes to one slot is left open: a prompt longer than the band keeps its last tokens."""
+    cache = KVCache(CONFIG, 2, 40)
+    cache.begin(12, places(torch.tensor([12, 7]), 12))
+    band, spare = 5, 5
+    slots = cache._plans[band].slots.tolist()
+    assert slots[0] == [spare] * 7 + [2, 3, 4, 0, 1]
+    assert slots[1] == [spare] * 2 + [2, 3, 4, 0, 1] + [spare] * 5
