@@ -33,6 +33,7 @@ from pipelines.rlhf.record_texts import RecordTexts, record_texts
 from pipelines.rlhf.schemas import COMPARISONS, PROMPTS, RAW_DEMONSTRATIONS, RAW_JUDGEMENTS, RAW_PROMPTS, SFT
 from pipelines.rlhf.split_groups import GroupConfig, group_figures, split_groups
 from pipelines.rlhf.splits import TRAIN, SplitConfig, splits
+from pipelines.rlhf.use_case import UseCaseClassifier, use_cases
 from pipelines.rlhf.user_limit import UserLimitConfig, over_user_limit
 
 Ints = npt.NDArray[np.int64]
@@ -97,8 +98,7 @@ class _Work(NamedTuple):
     def judgements_of(self, rows: Ints) -> pa.Table:
         """The raw judgements behind `rows`, with split_group and split."""
         taken = self.records.take(pa.array(rows))
-        table = self.judgements.take(taken["row"])
-        return table.append_column("split_group", taken["split_group"]).append_column("split", taken["split"])
+        return _with_verdicts(self.judgements.take(taken["row"]), taken)
 
 
 def build_datasets(
@@ -108,12 +108,15 @@ def build_datasets(
     config: RulesConfig,
     tokenizer: ChatTokenizer,
     decontaminator: Decontaminator | None = None,
+    classifier: UseCaseClassifier | None = None,
 ) -> Datasets:
     """All datasets of the raw tables (RAW_… of pipelines.rlhf.schemas); the order of their rows does not matter.
 
-    Without a decontaminator no benchmarks are looked for.
+    Without a decontaminator no benchmarks are looked for; without a classifier prompts that no source labels have
+    no use case.
     """
-    work = _prepare(raw_demonstrations, raw_judgements, raw_prompts, config, tokenizer)
+    everything = records(raw_demonstrations, raw_judgements, raw_prompts)
+    work = _prepare(everything, raw_demonstrations, raw_judgements, config, tokenizer, classifier)
     ledger = Ledger(work.records)
     given_up = pc.not_equal(work.records["dataset"], RAW_PROMPTS.name)
     ledger.hold_out(np.flatnonzero((work.target == PROMPTS.name) & np.asarray(given_up)))
@@ -130,16 +133,19 @@ def build_datasets(
 
 
 def _prepare(
+    everything: pa.Table,
     raw_demonstrations: pa.Table,
     raw_judgements: pa.Table,
-    raw_prompts: pa.Table,
     config: RulesConfig,
     tokenizer: ChatTokenizer,
+    classifier: UseCaseClassifier | None,
 ) -> _Work:
-    everything = records(raw_demonstrations, raw_judgements, raw_prompts)
     texts = user_texts(everything["prompt"], config.prefix.templates)
     found = prefixes(texts, config.prefix.words)
     groups = split_groups(everything, found.keys, near_links(texts, config.near), config.groups)
+    labels = use_cases(everything["use_case"], texts, classifier)
+    place = everything.schema.get_field_index("use_case")
+    everything = everything.set_column(place, "use_case", labels)
     whole = prefixes(texts, _ALL_WORDS).keys
     everything = everything.append_column("words_key", pa.array(whole))
     everything = everything.append_column("split_group", groups)
@@ -194,6 +200,15 @@ def _rules_on_each(
         ledger.drop(contaminated(_texts(work, rows), decontaminator), rows)
 
 
+def _with_verdicts(raw: pa.Table, records_of: pa.Table) -> pa.Table:
+    """Raw rows with what was found of their records: prompt_id, use_case, split_group and split."""
+    for name in ("prompt_id", "use_case", "split_group", "split"):
+        if name in raw.column_names:
+            raw = raw.drop_columns(name)
+        raw = raw.append_column(name, records_of[name])
+    return raw
+
+
 def _texts(work: _Work, rows: Ints) -> RecordTexts:
     taken = pa.array(rows)
     return record_texts(work.records["prompt"].take(taken), work.answers.take(taken))
@@ -230,9 +245,7 @@ def _datasets(
 ) -> Datasets:
     rows = work.rows_for(SFT.name, ledger)
     kept = work.records.take(pa.array(rows))
-    shown = raw_demonstrations.take(kept["row"])
-    for name in ("prompt_id", "split_group", "split"):
-        shown = shown.append_column(name, kept[name])
+    shown = _with_verdicts(raw_demonstrations.take(kept["row"]), kept)
     sft = demonstrations.build(shown, work.lengths.take(rows))
     rows = work.rows_for(COMPARISONS.name, ledger)
     judged = comparisons.build(work.judgements_of(rows), work.lengths.take(rows), config.comparisons)
