@@ -11,6 +11,7 @@ processor time of both threads, which a busy machine distorts less. `peak_memory
 
 import argparse
 import json
+import multiprocessing
 import platform
 import resource
 import tempfile
@@ -78,7 +79,10 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         if given.folder is None:
-            make_dataset(Path(temporary))
+            # In a process of its own: its arrays must not count as the loader's memory.
+            maker = multiprocessing.get_context("spawn").Process(target=make_dataset, args=(Path(temporary),))
+            maker.start()
+            maker.join()
         folder = given.folder or Path(temporary)
         print(json.dumps(measure(folder, given.rows, given.window_rows, given.seconds), indent=2))
 

@@ -29,9 +29,16 @@ def mixed(weights: Sequence[float] = (3.0, 1.0)) -> MixedOrder:
     return MixedOrder(orders, dict(zip(orders, weights, strict=True)), seed=1)
 
 
-@pytest.mark.parametrize("order", [RowOrder([8] * 10, 1, 16), mixed()], ids=["rows", "mixed"])
+@pytest.mark.parametrize(
+    "order",
+    [RowOrder([80], 1, 100), RowOrder([1] * 80, 1, 1), mixed()],
+    ids=["rows_of_a_window", "groups", "mixed"],
+)
 def test_orders_of_different_epochs_differ(order: Order) -> None:
-    assert order.rows(0, 80).tolist() != order.rows(80, 80).tolist()
+    first, second = order.rows(0, 80).tolist(), order.rows(80, 80).tolist()
+    assert first != second
+    assert sorted(first) != first
+    assert sorted(second) != second
 
 
 def test_orders_of_different_seeds_differ() -> None:
@@ -112,6 +119,14 @@ def test_a_mixture_is_the_same_from_any_entry(counts: list[int], start: int) -> 
     for count in counts:
         assert order.rows(at, count).tolist() == whole[at : at + count]
         at += count
+
+
+def test_a_mixture_goes_back() -> None:
+    order = mixed()
+    first = order.rows(0, 50).tolist()
+    order.rows(500, 50)
+    assert order.state(20)["drawn"] == 20
+    assert order.rows(0, 50).tolist() == first
 
 
 @pytest.mark.parametrize(
