@@ -6,6 +6,7 @@ from typing import Any
 
 from pipelines.rlhf.bad_row import BadRow
 
+_NUMBER = ".eE+-0123456789"
 _SPACE = " \t\r\n"
 _FIRST_CHARS = 1 << 16
 
@@ -62,7 +63,7 @@ class _Window:
                     wanted *= 2
                     continue
                 return self._broken(error, grown, max_chars)
-            if end == len(self.text) and grown:  # a number may go on
+            if grown and self.text[end : end + 1] in _NUMBER:  # nothing or a part of one: a number may go on
                 wanted *= 2
                 continue
             self.position = end

@@ -131,12 +131,11 @@ def _read_row(
 
 
 def _raw_rows(outputs: Sequence[Output], source: RlhfSourceConfig, origin: str) -> Iterator[RawRow]:
+    """The rows of those raw datasets that the source gives, and decisions on these alone."""
+    wanted = {f"raw_{name}" for name in source.gives}
     for output in outputs:
         row = raw_row(output, source, origin)
-        if (
-            row.dataset.removeprefix("raw_") in source.gives
-            or row.values.get("dataset", "")[4:] in source.gives
-        ):
+        if row.values.get("dataset", row.dataset) in wanted:
             yield row
 
 

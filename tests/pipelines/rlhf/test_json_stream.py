@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.rlhf import json_stream
 from pipelines.rlhf.bad_row import BadRow
 from pipelines.rlhf.json_stream import array_items
 
@@ -21,6 +22,14 @@ def test_any_cut_gives_the_same_elements(values: list, step: int, indent: int | 
     text = json.dumps(values, indent=indent)
     pieces = (text[start : start + step] for start in range(0, len(text), step))
     assert list(array_items(pieces, 10_000)) == values
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7])
+def test_a_number_ends_where_the_text_says(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    monkeypatch.setattr(json_stream, "_FIRST_CHARS", 1)
+    text = "[123456, -7.25, 89]"
+    pieces = (text[start : start + step] for start in range(0, len(text), step))
+    assert list(array_items(pieces, 100)) == [123456, -7.25, 89]
 
 
 def test_an_element_beyond_the_limit_ends_the_array() -> None:

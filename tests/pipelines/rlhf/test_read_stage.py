@@ -181,6 +181,7 @@ def test_ids_come_from_source_file_and_row(tmp_path: Path) -> None:
 def test_a_source_gives_only_what_is_asked_of_it(tmp_path: Path) -> None:
     row = {"question": "q", "std_answer": "a", "class": "c"}
     raw = read_rows_of(tmp_path, [row], gives=["prompts"], licence="Apache-2.0")
+    assert raw.counts == {"records": 1, "raw_prompts": 1}
     assert (len(raw.demonstrations), [prompt["licence"] for prompt in raw.prompts]) == (0, ["Apache-2.0"])
 
 

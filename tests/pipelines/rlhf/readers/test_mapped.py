@@ -130,6 +130,7 @@ def test_facts_of_a_row_outrank_those_of_the_source(tmp_path: Path) -> None:
         ("MIT", "chat", "de", "test:1"),
         ("CC0-1.0", "other", "en", None),
     ]
+    assert [(p["user_id"], p["user_id_kind"]) for p in raw.prompts] == [(None, None)] * 2
     assert said(raw.prompts[0]["messages"]) == [("s", "be"), ("u", "q")]
 
 

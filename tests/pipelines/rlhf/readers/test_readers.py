@@ -250,9 +250,15 @@ def test_pandalm_gives_a_judgement_an_annotator(tmp_path: Path) -> None:
     ("chosen", "rejected", "reason", "prompts"),
     [
         (f"{HH} 5", "\n\nHuman: Hi\n\nAssistant: Hello", "context_mismatch", [["Hi"]]),
+        (
+            f"{HH} 5\n\nAssistant: I mean 6",
+            f"{HH} 7",
+            "context_mismatch",
+            [["Hi", "Hello", "How old are you?"]],
+        ),
         (f"{HH} 5\n\nHuman: Bye", f"{HH} 5", "ends_on_human", [["Hi", "Hello", "How old are you?"]]),
     ],
-    ids=["context_mismatch", "ends_on_human"],
+    ids=["context_mismatch", "two_replies", "ends_on_human"],
 )
 def test_hh_pairs_that_are_none(
     tmp_path: Path, chosen: str, rejected: str, reason: str, prompts: list[list[str]]
