@@ -118,7 +118,7 @@ def _add_languages(
     if "wrong_language" not in config.rules:
         return
     rows = [row for row in range(len(replies)) if row not in found and _is_plain(dialogues[row])]
-    asked = [_asked(dialogues[row], config.min_language_chars) for row in rows]
+    asked = [_asked(dialogues[row]) for row in rows]
     limits = (config.min_language_score, config.min_language_chars)
     for mismatch in language_mismatches(asked, [replies[row] for row in rows], *limits):
         evidence = f"{mismatch.asked} to {mismatch.answered}"
@@ -128,13 +128,9 @@ def _add_languages(
         )
 
 
-def _asked(messages: Messages, enough: int) -> str:
-    """The human's last turns, as many as it takes to know their language."""
-    text = ""
-    for message in reversed(messages):
-        if message["role"] == "user" and len(text) < enough:
-            text = f"{message['content']}\n{text}"
-    return text
+def _asked(messages: Messages) -> str:
+    """The human's last turn: a dialogue may have changed its language before."""
+    return next(m["content"] for m in reversed(messages) if m["role"] == "user")
 
 
 def _is_plain(messages: Messages) -> bool:

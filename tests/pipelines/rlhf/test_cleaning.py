@@ -164,6 +164,14 @@ def test_a_tool_dialogue_has_no_language() -> None:
     assert reasons(clean_demonstrations(pa.table({"messages": pa.array([messages], MESSAGES)}), CONFIG)) == {}
 
 
+def test_the_last_question_asks_for_the_language() -> None:
+    for last, expected in ((FRAGE, {}), (ASK, {0: "wrong_language"})):
+        turns = [("user", ASK), ("assistant", GOOD), ("user", last), ("assistant", GUT)]
+        messages = [{"role": role, "content": text} for role, text in turns]
+        table = pa.table({"messages": pa.array([messages], MESSAGES)})
+        assert reasons(clean_demonstrations(table, CONFIG)) == expected
+
+
 @pytest.mark.parametrize(
     ("texts", "ranks", "reason"),
     [
