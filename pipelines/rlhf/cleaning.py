@@ -130,7 +130,7 @@ def _add_languages(
 
 def _asked(messages: Messages) -> str:
     """The human's last turn: a dialogue may have changed its language before."""
-    return next(m["content"] for m in reversed(messages) if m["role"] == "user")
+    return next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
 
 
 def _is_plain(messages: Messages) -> bool:
