@@ -157,7 +157,7 @@ def test_places(side: Any, expected: list[list[int]]) -> None:
 
 
 def test_no_two_tokens_of_a_call_share_a_slot() -> None:
-    """A GPU leaves the order of two writes to one slot open; of a prompt longer than the band the last tokens stay."""
+    """A GPU leaves the order of two writes to a slot open; of a prompt longer than the band the last tokens stay."""
     cache = KVCache(CONFIG, 2, 40)
     cache.begin(12, places(torch.tensor([12, 7]), 12))
     band, spare = 5, 5
