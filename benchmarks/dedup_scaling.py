@@ -152,8 +152,8 @@ def work(folder: Path) -> dict[str, Any]:
 def compared(log: Path, start: float) -> tuple[float, float]:
     """When the comparing of candidates began and ended, by the event log of what ran from `start` on.
 
-    Of the stages that run Python the first makes keys, the second candidates and the third compares them; what
-    comes after it is the driver's.
+    Of the stages that run Python the first makes keys, the second candidates; the next four compare them (sketches
+    read, similarities estimated, texts read, similarities measured); what comes after is the driver's.
     """
     stages = []
     with log.open() as lines:
@@ -166,7 +166,7 @@ def compared(log: Path, start: float) -> tuple[float, float]:
                     names = {json.loads(rdd["Scope"])["name"] for rdd in info["RDD Info"] if "Scope" in rdd}
                     stages.append((began, done, names))
     mapped = [stage for stage in sorted(stages) if "MapInArrow" in stage[2]]
-    return mapped[2][0], mapped[2][1]
+    return mapped[2][0], mapped[5][1]
 
 
 def measure(folder: Path) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class DedupConfig(BaseModel):
     spark_components_above_edges: int = Field(
         default=20_000_000,
         description="pairs of duplicates above which components and survivors are found by the workers; up "
-        "to it on the driver, which needs some 600 bytes for each document that has a duplicate",
+        "to it on the driver, which needs some 2 kB for each document that has a duplicate",
         ge=0,
     )
 

@@ -54,13 +54,18 @@ def verify_pairs(
     jaccard = estimate(signatures, left, right)
     identical = exact_codes[left] == exact_codes[right]
     jaccard[identical] = 1.0
-    measured = identical | (np.abs(jaccard - threshold) <= margin(threshold, config.num_perm))
+    measured = identical | undecided(jaccard, threshold, config.num_perm)
     unsettled = np.flatnonzero(measured & ~identical)
     if unsettled.size:
         rows, positions = np.unique(np.concatenate([left[unsettled], right[unsettled]]), return_inverse=True)
         sets = shingle_sets(shingles(read_texts(rows), config))
         jaccard[unsettled] = set_jaccard(sets, positions[: unsettled.size], positions[unsettled.size :])
     return Similarities(jaccard, measured)
+
+
+def undecided(estimates: npt.NDArray[np.float64], threshold: float, num_perm: int) -> npt.NDArray[np.bool_]:
+    """Whether an estimate lies within its error of the threshold, so that the pair has to be measured."""
+    return np.abs(estimates - threshold) <= margin(threshold, num_perm)
 
 
 def estimate(

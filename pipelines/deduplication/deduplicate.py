@@ -3,11 +3,12 @@
 1. One task a shard: (key, order, location) of each eligible document, one row a band and one for its exact
    hash.
 2. Shuffled by key and sorted: candidate pairs out of each bucket (dedup.lsh), equal pairs fall together.
-3. Grouped by where the documents lie: a worker reads signatures and, near the threshold, texts of both.
+3. Every shard is read once for what the comparisons need of its documents: signatures and, near the threshold,
+   shingle hashes, which meet the pairs in joins (pipelines.deduplication.verify_spark).
 4. Components, then survivors; similarities that these ask for go through 3 again. On the driver up to
    `spark_components_above_edges` pairs, past that by the workers, each for whole components.
 
-Nothing but int64 columns and a similarity passes through Spark, never text. `duplicates_in_memory` is the
+Keys, signatures and hashes pass through Spark, never text. `duplicates_in_memory` is the
 same flow without an engine: the two differ in who sorts the keys and who calls `compare`.
 """
 

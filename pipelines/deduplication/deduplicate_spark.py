@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dedup.config import DedupConfig, Scope
 from dedup.lsh import BucketPairs
@@ -14,6 +13,7 @@ from dedup.survivors import Links
 from pipelines.deduplication.components_spark import components_on_spark
 from pipelines.deduplication.deduplicate_steps import Eligible, Judged, compare, judge, shard_keys
 from pipelines.deduplication.document_rows import StoredRows
+from pipelines.deduplication.verify_spark import compared_on_spark
 from pipelines.engine.runner import StageError, worker_errors
 
 Int64s = npt.NDArray[np.int64]
@@ -21,33 +21,36 @@ Batches = Iterator[pa.RecordBatch]
 
 KEYS = "key long, order long, place long"
 PAIRS = "left long, right long"
-FOUND = "left long, right long, jaccard double"
 JUDGED = "removed long, survivor long, jaccard double, exact boolean, cluster_size long"
 BATCH_ROWS = 1 << 16
-# Documents of so many pairs are in a worker's memory at once: at 5 kB a text some 160 MB.
+# Links of whole components that a worker judges at once.
 CHUNK_PAIRS = 1 << 14
-# Pairs whose left documents lie within 2**12 rows of a shard go to one worker, which reads them together.
-BLOCK_BITS = 12
-# Rows that carry a count instead of a pair have a negative left side.
-HUBS, CANDIDATES, MEASURED = -1, -2, -3
+# A row that carries the number of hub buckets instead of a pair has this left side.
+HUBS = -1
 
 
 class SimilarPairs(NamedTuple):
-    """Pairs that reach the threshold, as a frame FOUND that the executors keep; how many; all counts."""
+    """Pairs that reach the threshold, as a frame (left, right, jaccard) that the executors keep; all counts."""
 
     frame: Any
-    edges: int
     counts: dict[str, int]
+
+    @property
+    def edges(self) -> int:
+        """How many they are."""
+        return self.counts["similar_pairs"]
 
     def links(self) -> Links:
         """The pairs on the driver, 24 bytes each."""
-        return _links(_table_of(self.frame.filter("left >= 0")))
+        return _links(_table_of(self.frame))
 
 
 def similar_pairs_on_spark(
     spark: Any, rows: StoredRows, eligible: Eligible, config: DedupConfig
 ) -> SimilarPairs:
     """Pairs of packed locations that reach the threshold."""
+    from pyspark.sql import functions as F
+
     n = len(rows.shards)
 
     def keys_of(batches: Batches) -> Batches:
@@ -62,21 +65,30 @@ def similar_pairs_on_spark(
         yield from _batches(["left", "right"], *stream.finish())
         yield from _batches(["left", "right"], np.array([HUBS]), np.array([stream.hubs]))
 
+    partitions = _partitions(spark, n)
     keys = spark.range(0, n, 1, n).mapInArrow(keys_of, KEYS)
-    sorted_keys = keys.repartition(_partitions(spark, n), "key").sortWithinPartitions("key", "order", "place")
+    sorted_keys = keys.repartition(partitions, "key").sortWithinPartitions("key", "order", "place")
     pairs = sorted_keys.mapInArrow(pairs_of, PAIRS).groupBy("left", "right").count()
     with worker_errors():
-        # Comparing reads texts: it must not be done once for the count and again for the pairs.
-        found = _compared(pairs, _partitions(spark, n), rows, config.threshold, False).localCheckpoint()
-        edges = found.filter("left >= 0").count()
-    told = _table_of(found.filter("left < 0"))
-    counts = {
-        "candidate_pairs": _told(told, CANDIDATES),
-        "measured_pairs": _told(told, MEASURED),
-        "similar_pairs": edges,
-        "hub_buckets": _told(told, HUBS),
+        pairs = pairs.localCheckpoint()
+        candidates = pairs.filter("left >= 0").select("left", "right")
+        compared = compared_on_spark(candidates, partitions, rows, config.threshold)
+        counts = _counted(compared, pairs.filter("left < 0"), config.threshold)
+    return SimilarPairs(compared.filter(F.col("jaccard") >= config.threshold), counts)
+
+
+def _counted(compared: Any, hubs: Any, threshold: float) -> dict[str, int]:
+    from pyspark.sql import functions as F
+
+    columns = {
+        "candidate_pairs": F.count("*"),
+        "measured_pairs": F.count_if("measured"),
+        "similar_pairs": F.count_if(F.col("jaccard") >= threshold),
     }
-    return SimilarPairs(found, edges, counts)
+    found = compared.agg(*(column.alias(name) for name, column in columns.items())).toArrow().to_pylist()[0]
+    # Equal rows of several tasks have fallen together: `count` says how many they were.
+    told = hubs.agg(F.sum(F.col("right") * F.col("count")).alias("hubs")).toArrow().to_pylist()[0]
+    return found | {"hub_buckets": told["hubs"] or 0}
 
 
 def judge_on_spark(
@@ -95,7 +107,7 @@ def judge_on_spark(
             verdicts = judge(rows, links, measure, ranks, config)
             yield from _batches(list(Judged._fields), *verdicts)
 
-    edges = found.frame.filter("left >= 0")
+    edges = found.frame
     labels = components_on_spark(edges.select("left", "right"))
     component = F.coalesce("component", "left").alias("component")
     linked = edges.join(labels, edges["left"] == labels["node"], "left")
@@ -127,48 +139,14 @@ def compare_on_spark(
     spark: Any, rows: StoredRows, left: Int64s, right: Int64s, threshold: float
 ) -> npt.NDArray[np.float64]:
     """`compare` of distinct pairs of packed locations, done by the workers."""
-    table = pa.table({"left": left, "right": right, "count": np.ones(len(left), dtype=np.int64)})
-    pairs = spark.createDataFrame(table)
-    partitions = _partitions(spark, len(rows.shards))
-    found = _links(_table_of(_compared(pairs, partitions, rows, threshold, keep_all=True)))
+    pairs = spark.createDataFrame(pa.table({"left": left, "right": right}))
+    with worker_errors():
+        found = _links(
+            compared_on_spark(pairs, _partitions(spark, len(rows.shards)), rows, threshold).toArrow()
+        )
     jaccard = np.empty(len(left), dtype=np.float64)
     jaccard[np.lexsort((right, left))] = found.jaccard[np.lexsort((found.right, found.left))]
     return jaccard
-
-
-def _compared(pairs: Any, partitions: int, rows: StoredRows, threshold: float, keep_all: bool) -> Any:
-    """A frame FOUND: pairs that reach the threshold (or all), and rows that carry counts."""
-    from pyspark.sql import functions as F
-
-    def similar(left: Int64s, right: Int64s) -> Batches:
-        similarity = compare(rows, left, right, threshold)
-        kept = np.flatnonzero(keep_all | (similarity.jaccard >= threshold))
-        counts = np.array([len(left), int(similarity.measured.sum())])
-        names = ["left", "right", "jaccard"]
-        yield from _batches(names, left[kept], right[kept], similarity.jaccard[kept])
-        yield from _batches(names, np.array([CANDIDATES, MEASURED]), counts, np.zeros(2))
-
-    def compared(batches: Batches) -> Batches:
-        held: list[Int64s] = []
-        for batch in batches:
-            left, right, count = _columns(batch, "left", "right", "count")
-            told = left < 0
-            # Equal count rows of several tasks have fallen together too: `count` says how many they were.
-            yield from _batches(
-                ["left", "right", "jaccard"], left[told], right[told] * count[told], np.zeros(int(told.sum()))
-            )
-            held.append(np.stack([left[~told], right[~told]]))
-            if sum(part.shape[1] for part in held) >= CHUNK_PAIRS:
-                yield from similar(*np.concatenate(held, axis=1))
-                held = []
-        if held:
-            yield from similar(*np.concatenate(held, axis=1))
-
-    block = F.shiftright("left", BLOCK_BITS)
-    ordered = pairs.repartition(partitions, block).sortWithinPartitions(
-        block, F.shiftright("right", BLOCK_BITS), "left", "right"
-    )
-    return ordered.mapInArrow(compared, FOUND)
 
 
 def _named(rows: StoredRows, shard: int, eligible: Eligible, scope: Scope) -> tuple[Int64s, Int64s, Int64s]:
@@ -201,10 +179,4 @@ def _table_of(frame: Any) -> pa.Table:
 
 
 def _links(found: pa.Table) -> Links:
-    pairs = found.filter(pc.greater_equal(found.column("left"), 0))
-    return Links(*(np.asarray(pairs.column(name)) for name in ("left", "right", "jaccard")))
-
-
-def _told(found: pa.Table, what: int) -> int:
-    rows = found.filter(pc.equal(found.column("left"), what))
-    return int(pc.sum(rows.column("right")).as_py() or 0)
+    return Links(*(np.asarray(found.column(name)) for name in ("left", "right", "jaccard")))
