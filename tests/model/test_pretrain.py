@@ -87,6 +87,14 @@ def test_micro_batches_do_not_change_a_run(data: Path, tmp_path: Path) -> None:
     torch.testing.assert_close(curves[0], curves[1], rtol=1e-6, atol=0.0)
 
 
+def test_a_low_precision_run_exports_its_master_weights(data: Path, tmp_path: Path) -> None:
+    pretrain(small_config(data, tokens=3 * 128, run__dtype="bfloat16"), tmp_path)
+    master = load_file(tmp_path / "checkpoints" / "step-00000003" / "model.safetensors")["ln_f.weight"]
+    exported = load_file(tmp_path / "final" / "model.safetensors")["transformer.ln_f.weight"]
+    assert torch.equal(exported, master)
+    assert not torch.equal(exported.bfloat16().float(), master)
+
+
 def test_a_finished_run_is_not_run_again_and_may_be_prolonged(data: Path, tmp_path: Path) -> None:
     first = pretrain(small_config(data, tokens=5 * 128), tmp_path / "out")
     again = pretrain(small_config(data, tokens=5 * 128), tmp_path / "out")
