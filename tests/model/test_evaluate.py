@@ -172,7 +172,8 @@ def test_demonstrations_are_others_of_the_group_and_the_same_every_time() -> Non
         assert set(shown) <= {other.demonstration for other in pool if other.group == asked.group}
     assert shots.draw(pool[0]) == replace(shots).draw(pool[0])
     assert shots.draw(pool[0]) != replace(shots, seed=1).draw(pool[0])
-    assert shots.draw(pool[0]) != shots.draw(pool[2])
+    elsewhere = replace(shots, same_file=False)
+    assert elsewhere.draw(pool[0]) != elsewhere.draw(pool[2])
 
 
 def test_too_few_examples_to_show_are_named() -> None:

@@ -58,7 +58,7 @@ def test_greedy_tokens_are_those_of_stock_transformers(
     folder = make_checkpoint(tmp_path, band=band)
     model, tokenizer = open_model(folder, "cpu", "float32")
     stock = AutoModelForCausalLM.from_pretrained(folder)
-    their_tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    their_tokenizer = AutoTokenizer.from_pretrained(folder)
     ours = generate(
         model,
         [encode_text(tokenizer, text) for text in TEXTS],
