@@ -127,3 +127,52 @@ def test_long_texts_are_named_as_well_by_windows(real_data):
 def test_every_form_of_texts_has_the_same_languages(form):
     values = [ENGLISH, "", CHINESE * 100, GERMAN]
     assert identify(FORMS[form](values)).equals(identify(pa.array(values, pa.string())))
+
+
+def test_no_break_spaces_do_not_make_it_french():
+    text = "Striking union reaches a deal! Who is it? Read: the whole story, and more news.".replace(
+        " ", "\u00a0"
+    )
+    assert found([text]) == ["en"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        pytest.param(
+            "#ifndef A_H_\n#define A_H_\nvoid f(int* a, T<U>::v_t& b);\nnamespace n { enum { X = 0x1, }; }",
+            "und",
+            id="C",
+        ),
+        pytest.param(
+            'He said: "What?!" (1999; see [2], p. 3/4) & left <home> = the house, $5.', "en", id="prose"
+        ),
+    ],
+)
+def test_program_text_has_no_language(text, code):
+    assert found([text]) == [code]
+
+
+def test_windows_cover_a_short_text_and_sample_a_long_one():
+    table = language.identify_windows([ENGLISH * 20 + GERMAN * 20, "", CHINESE * 1000, "1 2"])
+    rows = table.to_pylist()
+    short = [row for row in rows if row["row"] == 0]
+    assert [row["start"] for row in short[1:]] == [row["end"] for row in short[:-1]]
+    assert (short[0]["start"], short[-1]["end"]) == (0, len((ENGLISH * 20 + GERMAN * 20).encode()))
+    assert [short[0]["language"], short[-1]["language"]] == ["en", "de"]
+    long = [row for row in rows if row["row"] == 2]
+    assert (len(long), long[-1]["end"]) == (language.MIXED_WINDOWS, len((CHINESE * 1000).encode()))
+    assert [row["language"] for row in rows if row["row"] == 3] == ["und"]
+    with pytest.raises(ValueError, match="0 windows"):
+        language.identify_windows(["x"], windows=0)
+
+
+def test_a_second_language_and_its_share():
+    texts = [ENGLISH * 30 + GERMAN * 15, CHINESE * 60, "", "1 2 3", GERMAN * 10 + ENGLISH * 10]
+    batch = language.mixed(texts)
+    assert batch["second_language"].to_pylist()[:4] == ["de", None, None, None]
+    shares = batch["second_language_share"].to_pylist()
+    assert 0.2 < shares[0] < 0.45
+    assert shares[1:4] == [0.0, 0.0, 0.0]
+    by_first = language.mixed(texts, pa.array(["de", "zh", "und", "und", "en"]))
+    assert [by_first["second_language"][row].as_py() for row in (0, 4)] == ["en", "de"]
