@@ -16,7 +16,7 @@ from model.gpt import GPT
 from model.kv_cache import HORIZON, KVCache, places
 from model.sampling import SamplingConfig, choose, row_keys
 
-COMPACT_AT = 0.75  # share of unfinished rows from which on finished ones leave: all copies together are 3 caches at most
+COMPACT_AT = 0.75  # share of unfinished rows at which finished ones leave: all copies are 3 caches at most
 CUDA_CHECK_EVERY = 8  # steps between two looks at who has finished, each of which waits for the device
 
 
