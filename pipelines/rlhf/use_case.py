@@ -116,7 +116,7 @@ def fit(examples: pa.Table, config: UseCaseConfig) -> UseCaseClassifier:
         "use_cases": list(USE_CASES),
         "fit": config.model_dump(mode="json"),
         "examples": counts,
-        "cross_validation": cross_validate(rows, config),
+        "cross_validation": cross_validate(examples, config),
     }
     return UseCaseClassifier(weights, intercepts, card)
 

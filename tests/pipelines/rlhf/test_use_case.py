@@ -1,0 +1,122 @@
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipelines.rlhf.use_case import UseCaseConfig, cross_validate, features, fit, load, use_cases
+from pipelines.rlhf.use_case_labels import USE_CASES, canonical
+
+NOUNS = ["cats", "rivers", "bread", "trains", "glass", "stars", "boats", "wool", "salt", "bees"]
+ORDERS = {
+    "summarization": "Summarize this text on",
+    "rewrite": "Rewrite politely:",
+    "chat": "Hello friend, about",
+}
+
+
+def _examples() -> pa.Table:
+    rows = [
+        {"text": f"{order} {noun}", "label": label, "language": "en" if i % 2 else "zh"}
+        for label, order in ORDERS.items()
+        for i, noun in enumerate(NOUNS)
+    ]
+    return pa.Table.from_pylist(rows)
+
+
+@pytest.mark.parametrize(
+    ("label", "case"),
+    [
+        pytest.param("closed\xa0qa", "closed_qa", id="BELLE, with its no-break space"),
+        pytest.param("writing_scientific_paper", "generation", id="Auto-J"),
+        pytest.param("passive-aggressiveness_identification", "classification", id="Self-Instruct"),
+        pytest.param("Open QA", "open_qa", id="the paper's own"),
+        pytest.param("poetry slam", None, id="not declared"),
+        pytest.param(None, None, id="null"),
+    ],
+)
+def test_labels_of_sources(label: str | None, case: str | None) -> None:
+    assert canonical(pa.array([label], pa.string())).to_pylist() == [case]
+
+
+def test_every_category_is_its_own_label() -> None:
+    assert canonical(pa.array(USE_CASES)).to_pylist() == list(USE_CASES)
+
+
+def test_features_are_unit_length_and_zero_without_words() -> None:
+    matrix = features(pa.array(["one two one", "?!"]))
+    squares = np.asarray(matrix.multiply(matrix).sum(axis=1)).reshape(-1)
+    assert squares.tolist() == [pytest.approx(1), 0]
+    # Words one, two; pairs one-two, two-one; and the first words once more.
+    assert matrix.getnnz(axis=1).tolist() == [6, 0]
+
+
+def test_the_order_at_the_front_decides() -> None:
+    model = fit(_examples(), UseCaseConfig())
+    texts = pa.array(["Rewrite politely: castles", "Summarize this text on castles"])
+    assert model.predict(texts).to_pylist() == ["rewrite", "summarization"]
+
+
+def test_row_order_does_not_matter_and_saving_changes_nothing(tmp_path: Path) -> None:
+    examples = _examples()
+    texts = examples["text"]
+    model = fit(examples, UseCaseConfig())
+    shuffled = fit(
+        examples.take(pa.array(np.random.RandomState(0).permutation(examples.num_rows))), UseCaseConfig()
+    )
+    assert np.array_equal(model.scores(texts), shuffled.scores(texts))
+    model.save(str(tmp_path))
+    assert np.array_equal(load(tmp_path).scores(texts), model.scores(texts))
+    assert load(tmp_path).card == model.card
+
+
+def test_prompts_that_begin_alike_are_held_out_together() -> None:
+    # Every prompt of a category begins with the same eight words, so the fit has never seen the category held out.
+    rows = [
+        {"text": f"{label} one two three four five six seven {noun}", "label": label, "language": "en"}
+        for label in ("chat", "rewrite")
+        for noun in NOUNS
+    ]
+    assert cross_validate(pa.Table.from_pylist(rows), UseCaseConfig())["all"]["accuracy"] == 0
+
+
+def test_figures_by_language() -> None:
+    figures = fit(_examples(), UseCaseConfig()).card["cross_validation"]
+    assert {name: figures[name]["n"] for name in figures} == {"all": 30, "en": 15, "zh": 15}
+    assert figures["all"]["majority"] == pytest.approx(1 / 3)
+
+
+def test_a_sources_label_wins_over_the_classifier() -> None:
+    model = fit(_examples(), UseCaseConfig())
+    texts = pa.array(["Rewrite politely: x", "Rewrite politely: y"], pa.large_string())
+    assert use_cases(pa.array(["extract", None]), texts, model).to_pylist() == ["extract", "rewrite"]
+    assert use_cases(pa.array(["extract", None]), texts, None).to_pylist() == ["extract", None]
+
+
+def test_nothing_to_learn_is_an_error() -> None:
+    with pytest.raises(ValueError, match="expected at least 2"):
+        fit(_examples().slice(0, 5), UseCaseConfig())
+
+
+def test_an_absent_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fit the use-case classifier"):
+        load(tmp_path)
+
+
+@pytest.mark.slow
+def test_accuracy_on_real_prompts_is_well_above_the_commonest_category(real_data: Path) -> None:
+    rows = []
+    for name, text, label, language in (
+        ("auto_j_pairwise_a.jsonl.gz", "prompt", "scenario", "en"),
+        ("belle_eval_set_zh.json.gz", "question", "class", "zh"),
+    ):
+        with gzip.open(real_data / "rlhf" / name, "rt") as lines:
+            rows += [
+                {"text": row[text], "label": row[label], "language": language}
+                for row in map(json.loads, lines)
+            ]
+    figures = cross_validate(pa.Table.from_pylist(rows), UseCaseConfig())
+    assert figures["en"]["accuracy"] > 0.55 > figures["en"]["majority"] + 0.15
+    assert figures["zh"]["accuracy"] > 0.70 > figures["zh"]["majority"] + 0.40
