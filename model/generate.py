@@ -7,10 +7,10 @@ tokens as a whole one.
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,8 +18,9 @@ from transformers import PreTrainedTokenizerFast
 
 from model.command import run_command
 from model.decoding import Generated, fit_prompts, generate
+from model.generate_config import GenerateConfig
 from model.gpt import GPT
-from model.inference import DEVICE_HELP, DTYPE_HELP, Device, Dtype, decode_text, encode_text, open_model
+from model.inference import decode_text, encode_text, open_model
 from model.metrics import write_json
 from model.parts import Parts
 from model.row_files import read_lines, read_rows, write_jsonl, write_parquet
@@ -41,36 +42,6 @@ SCHEMA = pa.schema(
         "logprob": pa.float64(),  # sum over the tokens, under the distribution they were drawn from
     }
 )
-
-
-@dataclass(frozen=True)
-class GenerateConfig:
-    """Which prompts are answered by which model, and how."""
-
-    model: str = field(metadata={"description": "folder of the checkpoint"})
-    prompts: str = field(
-        metadata={
-            "description": "file of prompts: .txt with one a line, or .jsonl, .jsonl.gz, .parquet (or a folder of "
-            "these) with a field `prompt` (text, or turns of role and content) or `messages` (turns)"
-        }
-    )
-    output: Literal["jsonl", "parquet"] = field(
-        default="jsonl", metadata={"description": "form of the results"}
-    )
-    samples: int = field(default=1, metadata={"description": "answers to each prompt"})
-    sampling: SamplingConfig = field(
-        default=SamplingConfig(), metadata={"description": "how tokens are drawn"}
-    )
-    rows_per_part: int = field(
-        default=1024, metadata={"description": "answers between two savings of the work"}
-    )
-    device: Device = field(default="auto", metadata={"description": DEVICE_HELP})
-    dtype: Dtype = field(default="auto", metadata={"description": DTYPE_HELP})
-
-    def __post_init__(self) -> None:
-        for key in ("samples", "rows_per_part"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"{key}: expected 1 or more, got {getattr(self, key)}")
 
 
 class Prompt(NamedTuple):

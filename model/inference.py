@@ -1,7 +1,6 @@
 """A checkpoint folder as a model and a tokenizer ready to generate or to score."""
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 from transformers import PreTrainedTokenizerFast
@@ -9,12 +8,8 @@ from transformers.tokenization_utils_base import VERY_LARGE_INTEGER
 
 from model.export import load_hf
 from model.gpt import GPT
+from model.run_config import Device, Dtype
 from model.tokenizer import load_tokenizer
-
-Device = Literal["auto", "cpu", "cuda"]
-Dtype = Literal["auto", "float32", "bfloat16"]
-DEVICE_HELP = "where to compute; auto: CUDA where there is a device"
-DTYPE_HELP = "number format of the weights; auto: bfloat16 on CUDA, float32 on the CPU"
 
 
 def open_model(folder: str | Path, device: Device, dtype: Dtype) -> tuple[GPT, PreTrainedTokenizerFast]:

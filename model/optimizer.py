@@ -6,42 +6,18 @@ With an fp32 model the working weights are the master weights, and nothing is he
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from model.distributed import World
+from model.run_config import AdamConfig as AdamConfig
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
 
 class NonFiniteError(RuntimeError):
     """A loss or a gradient is infinite or not a number; the weights have not been touched."""
-
-
-@dataclass(frozen=True)
-class AdamConfig:
-    """AdamW's constants (GPT-3, app. B)."""
-
-    beta1: float = field(default=0.9, metadata={"description": "Decay of the gradient's mean, 0 to 1."})
-    beta2: float = field(default=0.95, metadata={"description": "Decay of the gradient's square, 0 to 1."})
-    epsilon: float = field(default=1e-8, metadata={"description": "Added to the root of the mean square."})
-    weight_decay: float = field(
-        default=0.1,
-        metadata={"description": "Decay of matrices and embeddings, a step and unit of learning rate."},
-    )
-    clip: float = field(default=1.0, metadata={"description": "Largest norm of the whole gradient."})
-
-    def __post_init__(self) -> None:
-        for key in ("beta1", "beta2"):
-            if not 0 <= getattr(self, key) < 1:
-                raise ValueError(f"{key} must lie in [0, 1), got {getattr(self, key)}")
-        for key in ("epsilon", "clip"):
-            if not getattr(self, key) > 0:
-                raise ValueError(f"{key} must be above 0, got {getattr(self, key)}")
-        if self.weight_decay < 0:
-            raise ValueError(f"weight_decay must be at least 0, got {self.weight_decay}")
 
 
 class Optimizer:

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from model.gpt_config import GPTConfig
-from model.optimizer import AdamConfig
+from model.run_config import AdamConfig, RunConfig
 from model.schedule import ramp, warmup_cosine, whole_multiple
-from model.trainer import RunConfig
 
 
 @dataclass(frozen=True)

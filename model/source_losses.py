@@ -1,44 +1,16 @@
 """Held-out loss by source: of the distribution that the model was trained on, and of others."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerFast
 
+from model.evaluate_config import LossConfig as LossConfig
 from model.gpt import GPT
 from model.inference import decode_text, encode_text
 from model.likelihood import Request, likelihoods
 from model.row_files import read_rows
 from model.tokenizer import END_OF_TEXT
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Documents whose loss is measured."""
-
-    file: str = field(
-        metadata={
-            "description": "JSONL or Parquet file, or folder of Parquet files, with a field `text`, or `input_ids` "
-            "of the model's tokenizer, and perhaps `source`"
-        }
-    )
-    distribution: Literal["in", "out"] = field(
-        metadata={"description": "whether the model was trained on texts of this kind"}
-    )
-    source: str | None = field(
-        default=None, metadata={"description": "name of the source; null: the rows' field `source` names it"}
-    )
-    split: str | None = field(
-        default=None, metadata={"description": "rows to take by their field `split`; null: all rows"}
-    )
-    documents: int = field(
-        default=1000, metadata={"description": "documents taken of each source, the first of the file"}
-    )
-
-    def __post_init__(self) -> None:
-        if self.documents < 1:
-            raise ValueError(f"documents: expected 1 or more, got {self.documents}")
 
 
 class Document(NamedTuple):

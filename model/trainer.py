@@ -27,7 +27,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -36,41 +36,11 @@ from model import checkpoint
 from model.checkpoint import CheckpointError
 from model.distributed import World, join_world
 from model.metrics import MetricsFile
-from model.optimizer import AdamConfig, NonFiniteError, Optimizer
+from model.optimizer import NonFiniteError, Optimizer
+from model.run_config import AdamConfig
+from model.run_config import RunConfig as RunConfig
 
 RANK_SEED = 100_003  # a prime: seeds of runs with neighbouring `seed` never meet those of other ranks
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """How a run is carried out; nothing here but the seed changes what is learned beyond rounding."""
-
-    seed: int = field(default=0, metadata={"description": "Seed of initialisation, data order, dropout."})
-    device: Literal["auto", "cpu", "cuda"] = field(
-        default="auto", metadata={"description": "Where to compute; auto: CUDA where there is a device."}
-    )
-    dtype: Literal["auto", "float32", "bfloat16"] = field(
-        default="auto",
-        metadata={
-            "description": "Type of working weights and activations; auto: bfloat16 on CUDA, float32 on the CPU. "
-            "Master weights, gradient sums and moments are float32 in any case."
-        },
-    )
-    compile: bool = field(
-        default=True, metadata={"description": "Compile the model on CUDA; never done on the CPU."}
-    )
-    log_every: int = field(default=1, metadata={"description": "Steps between two lines of metrics.jsonl."})
-    checkpoint_every: int = field(default=500, metadata={"description": "Steps between two checkpoints."})
-    keep_checkpoints: int = field(
-        default=2, metadata={"description": "Checkpoints that are kept, the newest ones."}
-    )
-
-    def __post_init__(self) -> None:
-        for key in ("log_every", "checkpoint_every", "keep_checkpoints"):
-            if getattr(self, key) < 1:
-                raise ValueError(f"{key} must be at least 1, got {getattr(self, key)}")
-        if self.seed < 0:
-            raise ValueError(f"seed must be at least 0, got {self.seed}")
 
 
 class JsonState(Protocol):
