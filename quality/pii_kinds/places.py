@@ -49,20 +49,18 @@ def lower(byte: np.uint8) -> np.uint8:
 
 @kernel
 def touches_placeholder(data: Bytes, low: Place, start: Place, end: Place, high: Place) -> bool | np.bool_:
-    """A placeholder (`<NAME>`, `[NAME]`) stands beside `data[start:end]`, at most a little punctuation between.
+    """A placeholder (`<NAME>`, `[NAME]`) ends at `start`, or begins after `end` and at most a little punctuation.
 
-    What is left beside a mask was already refused while its neighbour stood there: without this a second
-    application would find more than the first.
+    What is left before a mask was already refused because of what stood there: without this a second
+    application would find more than the first. To the left nothing before the last find is ever read.
     """
     place = start - 1
-    while place >= low and place >= start - _GAP and not is_alnum(data[place]):
-        if data[place] == 62 or data[place] == 93:
-            name = place - 1
-            while name >= low and name > place - _PLACEHOLDER_BYTES and _TABLE[data[name]] & _UPPER:
-                name -= 1
-            if name < place - 1 and name >= low and (data[name] == 60 or data[name] == 91):
-                return True
-        place -= 1
+    if place >= low and (data[place] == 62 or data[place] == 93):
+        name = place - 1
+        while name >= low and name > place - _PLACEHOLDER_BYTES and _TABLE[data[name]] & _UPPER:
+            name -= 1
+        if name < place - 1 and name >= low and (data[name] == 60 or data[name] == 91):
+            return True
     place = end
     while place < high and place < end + _GAP and not is_alnum(data[place]):
         if data[place] == 60 or data[place] == 91:

@@ -205,6 +205,24 @@ def test_replaced_once_is_replaced_for_good(text):
     assert apply(once, "replace").texts.equals(once)
 
 
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        pytest.param(
+            "ip 8.8.8.8 0049 30 123456", "ip <IP_ADDRESS> <PHONE>", id="nothing before a find is read"
+        ),
+        pytest.param("a@x.com,9.1.2.3", "<EMAIL>,<IP_ADDRESS>", id="punctuation to the left"),
+        pytest.param("<EMAIL>9.1.2.3", "<EMAIL>9.1.2.3", id="refused for its left"),
+        pytest.param("020 7123 4567 010-62551234", "020 7123 4567 <PHONE>", id="refused for its right"),
+        pytest.param("<NAME>: +44 20 7123 4567", "<NAME>: <PHONE>", id="after a placeholder of others"),
+        pytest.param("<b> +44 20 7123 4567 < 3", "<b> <PHONE> < 3", id="no placeholders"),
+    ],
+)
+def test_what_stands_beside_a_placeholder_stays(text, masked):
+    once = apply([text], "replace").texts
+    assert once.to_pylist() == apply(once, "replace").texts.to_pylist() == [masked]
+
+
 @settings(deadline=None)
 @given(st.lists(TEXTS, max_size=4), st.sets(st.sampled_from(KINDS)))
 def test_spans_are_ordered_disjoint_and_chosen_by_kind(texts, kinds):
