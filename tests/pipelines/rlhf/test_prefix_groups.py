@@ -110,6 +110,14 @@ def test_judgements_of_one_prompt_all_stay_but_not_those_of_another_with_its_pre
     assert _dropped(table, "comparisons", PrefixConfig(words=2)) == {"judged.jsonl#2": "judged.jsonl#0"}
 
 
+def test_judgements_of_one_conversation_stay() -> None:
+    rows = [judgement(i, f"a b {i}", ["x", "y"], [1, 2], root_id=root) for i, root in enumerate("rrs")]
+    table = records(demonstrations(), judgements(*rows), prompts())
+    assert _dropped(table, "comparisons", PrefixConfig(words=2)) == {"judged.jsonl#2": "judged.jsonl#0"}
+    apart = PrefixConfig(words=2, keep_conversations=False)
+    assert set(_dropped(table, "comparisons", apart)) == {"judged.jsonl#1", "judged.jsonl#2"}
+
+
 def test_turns_of_one_conversation_stay_and_a_second_answer_to_one_prompt_goes() -> None:
     rows = [
         demonstration(0, "a b c", "x", root_id="r"),

@@ -141,6 +141,15 @@ def test_each_rule_says_why() -> None:
     assert (duplicate["figure"], duplicate["limit"]) == (2, 2)
 
 
+def test_personal_data_is_filtered_from_train_alone() -> None:
+    raw = (demonstrations(), judgements(), prompts(*(prompt(i, f"{i} {TEXTS[5]}") for i in range(20))))
+    made = _run(raw, RulesConfig(split=SplitConfig(validation_share=0.4, test_share=0)))
+    reasons = made.decisions["reason"].to_pylist()
+    assert set(made.prompts["split"].to_pylist()) == {"validation"}
+    assert reasons.count("kept") == made.prompts.num_rows
+    assert reasons.count("personal_data") == 20 - made.prompts.num_rows > 0
+
+
 def test_held_out_groups_give_prompts_alone() -> None:
     raw = (
         demonstrations(demonstration(0, "one thing", "fine")),
