@@ -1,0 +1,1 @@
+"""People's judgements by way of Label Studio: tasks out, annotations in."""
