@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from quality.rule_sets import C4Limits, FineWebLimits, GopherLimits, RulesConfig, RuleSet
+from quality.rule_sets import RULE_SETS, C4Limits, FineWebLimits, GopherLimits, RulesConfig, RuleSet
 
 
 class RuleReason(StrEnum):
@@ -132,6 +132,24 @@ def decide_by_language(
     order = np.argsort(np.concatenate(rows), kind="stable")
     joined = pa.Table.from_batches(parts).combine_chunks().take(pa.array(order))
     return joined.combine_chunks().to_batches()[0]
+
+
+def table(names: Sequence[str]) -> str:
+    """The limits of named rule sets as a Markdown table, a row a rule; "-" where a set has no such rule."""
+    limits: dict[str, dict[str, str]] = {reason: {} for reason in RuleReason}
+    for name in names:
+        for rule in rules_of(RULE_SETS[name]):
+            bounds = (("≥", rule.least), ("≤", rule.most))
+            limits[rule.reason][name] = ", ".join(
+                f"{sign} {bound:g}" for sign, bound in bounds if bound is not None
+            )
+    head = ["| reason | " + " | ".join(f"`{name}`" for name in names) + " |", "|---" * (len(names) + 1) + "|"]
+    rows = [
+        f"| {reason} | " + " | ".join(found.get(name, "-") for name in names) + " |"
+        for reason, found in limits.items()
+        if found
+    ]
+    return "\n".join([*head, *rows]) + "\n"
 
 
 def _column(signals: pa.Table | pa.RecordBatch, rule: Rule) -> NDArray[np.float64]:

@@ -50,7 +50,7 @@ from text.words import segment
 
 Figures = dict[str, npt.NDArray[np.float64]]
 
-_SLICE_BYTES = 1 << 20
+_SLICE_BYTES = 1 << 19
 """Texts are measured in slices of about this size: the arrays of one stay in the processor's cache."""
 
 
@@ -82,8 +82,8 @@ def compute(
     `language` is one lid.176 code for all texts or one for each; it chooses the stop words, and for Chinese
     and Japanese the meaning of a line's end and a short line. None as a whole measures English, as the rules'
     authors do; null, und or a language without a list in an array leaves the stop words null. A figure is null
-    too where it is a share of nothing. Memory: the texts' slices of a MB, and for a long text about 100 bytes
-    a word. ValueError where the languages are not as many as the texts.
+    too where it is a share of nothing. Memory: about 40 MB for each slice; for a long text about 100
+    bytes a word or symbol. ValueError where the languages are not as many as the texts.
     """
     array = as_texts(texts)
     codes = _codes(language, len(array))

@@ -171,12 +171,12 @@ def find_phrases(
     data: Bytes, origin: int, end: int, words: Words, first: int, stop: int, phrases: Phrases
 ) -> int:
     """Bit i is set where phrase i is in the line; its first word must stand by itself."""
-    found = 0
+    found, mask, hashes = 0, phrases.mask, words.hashes
     for word in range(first, stop):
-        if not phrases.mask >> (words.hashes[word] >> _TOP) & np.uint64(1):
+        if not mask >> (hashes[word] >> _TOP) & np.uint64(1):
             continue
         for i in range(len(phrases.heads)):
-            if words.hashes[word] == phrases.heads[i] and matches(
+            if hashes[word] == phrases.heads[i] and matches(
                 data, origin + words.starts[word], end, phrases.texts[i], phrases.lengths[i]
             ):
                 found |= 1 << i
@@ -255,9 +255,10 @@ def count_kernel(
 @kernel
 def lorem_kernel(data: Bytes, offsets: Integers, words: Words, phrases: Phrases, found: Integers) -> None:
     """Fill what `count_lorem_ipsum` returns."""
+    hashes, lorem = words.hashes, phrases.heads[1]
     for document in range(len(found)):
         for word in range(words.offsets[document], words.offsets[document + 1]):
-            if words.hashes[word] == phrases.heads[1]:
+            if hashes[word] == lorem:
                 start = offsets[document] + words.starts[word]
                 found[document] += matches(
                     data, start, offsets[document + 1], phrases.texts[1], phrases.lengths[1]

@@ -26,6 +26,8 @@ Codes = npt.NDArray[np.int32]
 ADJACENT, SPACED, APART, JOINED, APOSTROPHE = range(5)
 HASH_SIGNS, ELLIPSES, BRACES, LINE_FEEDS, COUNTED = range(5)
 BLANK, LINE_FEED = 32, 10
+MAX_RUN = 1024
+"""Of one symbol over and over, so many are taken: more changes no decision, and memory goes with their number."""
 
 _HIGH = np.uint64(0x8080808080808080)
 _ONE = np.uint64(1)
@@ -169,7 +171,7 @@ def gaps_kernel(
         for word in range(word_offsets[document], stop + 1):
             start = origin + starts[word] if word < stop else offsets[document + 1]
             how = APART if start > position else ADJACENT
-            after_blank = False
+            after_blank, before_code, again = False, np.int64(-2), 0
             if start - position == 1 and data[position] == BLANK:
                 how, position = SPACED, start
             while position < start:
@@ -178,11 +180,12 @@ def gaps_kernel(
                     code, size = decode(data, position, start)
                 kind = table[code] if code >= 0 else np.uint8(0)
                 blank = bool(kind & SPACE and code != LINE_FEED)
-                if not (blank and after_blank):
+                again = again + 1 if code == before_code and code != LINE_FEED else 0
+                if not (blank and after_blank) and again < MAX_RUN:
                     codes[events] = BLANK if blank else code
                     places[events] = position
                     events += 1
-                after_blank = blank
+                after_blank, before_code = blank, code
                 position += size
             if word < stop:
                 event_ends[word], before[word] = events, how

@@ -33,12 +33,13 @@ def count(tokens: Tokens) -> Integers:
 @kernel
 def count_kernel(tokens: Tokens, counts: Integers) -> None:
     """Fill the rows of `count`."""
+    flags, sizes = tokens.flags, tokens.sizes
     for document in range(len(counts)):
         chunks = with_words = alphabetic_chunks = characters = named = named_characters = alphabetic = 0
         seen = 0  # flags of the chunk so far, with SYMBOL set where it holds a word
         first, stop = tokens.offsets[document], tokens.offsets[document + 1]
         for token in range(first, stop):
-            flag, size = tokens.flags[token], tokens.sizes[token]
+            flag, size = flags[token], sizes[token]
             if flag & OPENS_CHUNK:
                 chunks += 1
                 seen = 0

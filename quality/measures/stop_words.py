@@ -107,17 +107,18 @@ def stop_words_kernel(
     found: Integers,
 ) -> None:
     """Fill the rows of `count_stop_words`."""
+    keys, numbers, hashes = table.keys, table.numbers, words.hashes
     for document in range(len(languages)):
         row = languages[document]
         if row < 0:
             continue
         seen, seen_lower = np.uint64(0), np.uint64(0)
         for word in range(words.offsets[document], words.offsets[document + 1]):
-            key = words.hashes[word]
+            key = hashes[word]
             slot = np.int64(key >> _SHIFT)
-            while table.numbers[row, slot] and table.keys[row, slot] != key:
+            while numbers[row, slot] and keys[row, slot] != key:
                 slot = (slot + 1) % _SLOTS
-            number = table.numbers[row, slot]
+            number = numbers[row, slot]
             if number == 0:
                 continue
             bit = np.uint64(1) << np.uint64(number)

@@ -132,41 +132,41 @@ def tokens_kernel(
     flags: Flags,
     found: Integers,
 ) -> None:
-    """Fill the columns of `Tokens` and its offsets `found`."""
+    """Fill `Tokens`, its offsets `found`; columns are taken out first: a look into a tuple counts references."""
+    codes, gap_ends, before = gaps.codes, gaps.ends, gaps.before
+    word_hashes, word_sizes, kinds = words.hashes, described.sizes, described.kinds
+    symbol_hashes, symbol_sizes, symbol_flags = symbols.hashes, symbols.sizes, symbols.flags
     token = event = 0
     for document in range(len(offsets) - 1):
         in_chunk, unspaced, initial, line_flag = False, False, False, OPENS_LINE
         stop = words.offsets[document + 1]
         for word in range(words.offsets[document], stop + 1):
-            how = gaps.before[word] if word < stop else APART
-            last = gaps.ends[word] if word < stop else gaps.document_ends[document]
-            in_chunk = in_chunk and how != SPACED
+            how = before[word] if word < stop else APART
+            last = gap_ends[word] if word < stop else gaps.document_ends[document]
+            in_chunk, held = in_chunk and how != SPACED, last - event
             for place in range(last if how > APART else event, last):
-                code, size = gaps.codes[place], symbols.sizes[place]
+                code, size = codes[place], symbol_sizes[place]
                 if code in (BLANK, LINE_FEED):
-                    in_chunk = False
+                    in_chunk = unspaced = False
                     line_flag = OPENS_LINE if code == LINE_FEED else line_flag
                 elif initial and place == event and code == _DOT and size == 1:
                     sizes[token - 1] += 1
                 elif size:
-                    flags[token] = symbols.flags[place] | line_flag | (0 if in_chunk else OPENS_CHUNK)
-                    hashes[token], sizes[token] = symbols.hashes[place], size
+                    flags[token] = symbol_flags[place] | line_flag | (0 if in_chunk else OPENS_CHUNK)
+                    hashes[token], sizes[token] = symbol_hashes[place], size
                     token, in_chunk, line_flag = token + 1, True, 0
             event = last
             if word == stop:
                 break
-            size, kind = described.sizes[word], described.kinds[word]
-            own = kind & UNSPACED != 0
+            size, kind, own = word_sizes[word], kinds[word], kinds[word] & UNSPACED != 0
             if how == JOINED and not own and not unspaced:
-                hashes[token - 1] = fmix64_scalar(hashes[token - 1] * GOLDEN + words.hashes[word])
-                sizes[token - 1] += 1 + size
+                hashes[token - 1] = fmix64_scalar(hashes[token - 1] * GOLDEN + word_hashes[word])
+                sizes[token - 1] += held + size
                 flags[token - 1] |= ALPHABETIC if kind & LETTER else 0
             else:
-                fresh = not in_chunk or own or unspaced
-                hashes[token], sizes[token] = words.hashes[word], size + (how > APART)
-                flags[token] = (
-                    line_flag | (ALPHABETIC if kind & LETTER else 0) | (OPENS_CHUNK if fresh else 0)
-                )
+                hashes[token], sizes[token] = word_hashes[word], size + (how > APART)
+                flags[token] = line_flag | (0 if in_chunk and not own and not unspaced else OPENS_CHUNK)
+                flags[token] |= ALPHABETIC if kind & LETTER else 0
                 token += 1
             in_chunk, unspaced, line_flag, initial = True, own, 0, size == 1 and kind & CAPITAL != 0
         found[document + 1] = token
@@ -182,29 +182,30 @@ def lines_kernel(
     found: Integers,
 ) -> None:
     """Fill the columns of `Lines` (starts, ends, first words) and their offsets `found`."""
+    codes, places, gap_ends, word_ends = gaps.codes, gaps.places, gaps.ends, words.ends
     line = event = 0
     for document in range(len(offsets) - 1):
-        in_line, after_blank = False, True
+        origin, in_line, after_blank, symbols_end = offsets[document], False, True, np.int64(0)
         stop = words.offsets[document + 1]
         for word in range(words.offsets[document], stop + 1):
-            last = gaps.ends[word] if word < stop else gaps.document_ends[document]
+            last = gap_ends[word] if word < stop else gaps.document_ends[document]
+            if in_line and last == event:
+                continue
             for place in range(event, last):
-                code, where = gaps.codes[place], gaps.places[place]
+                code, where = codes[place], places[place]
                 if code == LINE_FEED:
-                    line, in_line, after_blank = line + in_line, False, not in_line
+                    if in_line:
+                        words_end = origin + word_ends[word - 1] if word > lines[2, line] else np.int64(0)
+                        lines[1, line] = max(symbols_end, words_end)
+                        line += 1
+                    in_line, after_blank, symbols_end = False, not in_line, np.int64(0)
                 elif code != BLANK:
                     if not in_line:
                         in_line, lines[0, line], lines[2, line] = True, where, word
                         opens_paragraph[line] = after_blank
-                    lines[1, line] = where + 1 + (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)
+                    symbols_end = where + 1 + (code >= 0x80) + (code >= 0x800) + (code >= 0x10000)
             event = last
-            if word < stop:
-                if not in_line:
-                    in_line, lines[0, line], lines[2, line] = (
-                        True,
-                        offsets[document] + words.starts[word],
-                        word,
-                    )
-                    opens_paragraph[line] = after_blank
-                lines[1, line] = offsets[document] + words.ends[word]
+            if word < stop and not in_line:
+                in_line, lines[0, line], lines[2, line] = True, origin + words.starts[word], word
+                opens_paragraph[line] = after_blank
         found[document + 1] = line
