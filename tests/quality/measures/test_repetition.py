@@ -1,10 +1,12 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from quality.measures.repetition import LENGTHS, gram_characters, repeats, running_sums
 from tests.quality import plain_signals as plain
+from text.hashing import hash64
 
 WORDS = ["a", "bb", "ccc", "dddd"]
 
