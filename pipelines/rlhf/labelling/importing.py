@@ -23,6 +23,7 @@ from pipelines.rlhf.labelling.tables import (
     LABELLED_DEMONSTRATIONS,
     LABELLED_JUDGEMENTS,
 )
+from pipelines.rlhf.licences import joined
 from pipelines.rlhf.raw_rows import dense_ranks
 from pipelines.rlhf.records import record_id
 from pipelines.rlhf.source_config import RlhfSourceConfig
@@ -227,8 +228,7 @@ class _Work:
 
     def _demonstration(self, task: dict[str, Any], text: str) -> dict[str, Any]:
         """A prompt under one licence with an answer under another is under both; of one unknown, under none known."""
-        licences = [task["licence"], self._source.licence or task["licence"]]
-        both = " AND ".join(dict.fromkeys(licences)) if all(licences) else None
+        both = joined([task["licence"], self._source.licence or task["licence"]])
         answer = {"role": "assistant", "content": text}
         return {"messages": [*task["messages"], answer], "kind": "demonstration", "licence": both}
 

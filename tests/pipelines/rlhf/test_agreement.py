@@ -173,7 +173,8 @@ def test_sql_finds_the_same_agreement_and_conflicts(tmp_path: Path, monkeypatch:
         conflicts = sql.sql("""
             select prompt_id, criteria, one, other, count(distinct judge) filter (v > 0) as a,
                    count(distinct judge) filter (v < 0) as b, count(distinct judge) filter (v = 0) as t
-            from verdicts group by all having (a > 0)::int + (b > 0)::int + (t > 0)::int > 1 order by all""").fetchall()
+            from verdicts group by all having (a > 0)::int + (b > 0)::int + (t > 0)::int > 1
+            order by all""").fetchall()
     ours = humans(found)
     assert met == (
         ours["comparisons"],
