@@ -77,14 +77,14 @@ def load_prompts(
     `room`: tokens that model and answer leave. DataError where the dataset does not hold them, ValueError where none
     is short enough or a row has a role that the tokenizer does not know.
     """
-    table = read_split(config.folder, config.split, ["prompt_id", "messages"])
+    table = read_split(config.folder, config.split, ["prompt_id", "prompt"])
     longest = room if config.longest is None else min(room, config.longest)
-    ids = DialogueEncoder(tokenizer).prompts(table["messages"].to_pylist())
+    ids = DialogueEncoder(tokenizer).prompts(table["prompt"].to_pylist())
     prompts = [Prompt(*row) for row in zip(table["prompt_id"].to_pylist(), ids, strict=True)]
     kept = [prompt for prompt in prompts if len(prompt.ids) <= longest]
     if not kept:
         raise ValueError(
-            f"prompts: of the {len(prompts)} in {config.folder}, split '{config.split}', none has {longest} tokens or "
+            f"prompts: of the {len(prompts)} in {config.folder}, {config.split}, none has {longest} tokens or "
             "fewer: raise prompts.longest, lower the length of answers, or take a model with a longer context"
         )
     return kept, len(prompts) - len(kept)

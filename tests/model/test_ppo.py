@@ -210,7 +210,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save_hf(ScalarGPT(random_model(shape, seed)), root / name, root / "tokenizer")
     (root / "prompts").mkdir()
     messages = [[{"role": "user", "content": word}] for word in WORDS] * 4
-    columns = {"prompt_id": [f"p{n}" for n in range(32)], "messages": messages, "split": ["train"] * 32}
+    columns = {"prompt_id": [f"p{n}" for n in range(32)], "prompt": messages, "split": ["train"] * 32}
     pq.write_table(pa.table(columns), root / "prompts" / "shard-00000.parquet")
     small_dataset(root / "packed")
     return root

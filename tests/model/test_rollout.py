@@ -159,7 +159,7 @@ DIALOGUES = [
 def prompts_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "prompts"
     folder.mkdir()
-    columns = {"prompt_id": ["p0", "p1", "p2"], "messages": DIALOGUES}
+    columns = {"prompt_id": ["p0", "p1", "p2"], "prompt": DIALOGUES}
     pq.write_table(pa.table(columns), folder / "train-00000.parquet")
     return folder
 
