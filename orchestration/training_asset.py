@@ -40,7 +40,7 @@ def training_asset(training: Training) -> dg.AssetsDefinition:
         description=training.description,
         deps=list(training.inputs),
         kinds={"pytorch", "huggingface"},
-        config_schema=dataclass_schema(training.config, training.hidden),
+        config_schema=dataclass_schema(training.config, training.hidden, training.defaults),
         code_version=CODE_VERSION,
         pool=POOL,
         required_resource_keys={"mill", "training"},

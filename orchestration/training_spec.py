@@ -22,8 +22,9 @@ class Training:
 
     `fill` makes the config's keys that follow from the inputs, out of their versions and the other keys; `stand_in`
     holds the same keys while a config is checked before anything has run, and hides them from the run config, but for
-    those in `shown` (lists that a user may add to). `neutral` keys change how a run goes, never what it learns, so a
-    crashed one may be resumed with others. `files` are the paths that a run config names.
+    those in `shown` (lists that a user may add to). `defaults` stand for those of the config's
+    class. `neutral` keys change how a run goes, never what it learns, so a crashed one may be resumed with others.
+    `files` are the paths that a run config names.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Training:
     fill: Callable[[Mapping[str, DatasetVersion], Values], dict[str, Any]]
     stand_in: Values
     shown: tuple[str, ...] = ()
+    defaults: Values = field(default_factory=dict)
     neutral: tuple[str, ...] = ()
     files: Callable[[Values], Sequence[str]] = _no_files
     figures: tuple[str, ...] = ()
@@ -51,7 +53,7 @@ class Training:
 
     def values(self, given: Values) -> dict[str, Any]:
         """The run config's part with all defaults, without what the inputs fill in."""
-        return completed(self.config, given, self.hidden)
+        return completed(self.config, given, self.hidden, self.defaults)
 
     def filled(self, values: Values, inputs: Mapping[str, DatasetVersion]) -> Any:
         """The whole config, as the command gets it; ConfigError where its values do not go together."""
