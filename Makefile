@@ -13,10 +13,10 @@ demo: setup  ## build a small corpus from pages that this machine holds, and sho
 	$(BIN)/python -m pipelines.report
 
 test: setup-dev  ## the everyday tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 test-slow: setup-dev  ## the tests that train, or run whole jobs, for longer than an everyday run should take
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
 
 check: setup-dev  ## everything that a change must pass besides the tests
 	$(BIN)/ruff format --check .
