@@ -16,6 +16,7 @@ ROWS = sft_table(
     sft_row(0, "a", "b", licence="MIT", language="en"),
     sft_row(1, "c", "d", licence="MIT", language="zh"),
     sft_row(2, "e", "f", source="web|site", split="validation"),
+    sft_row(3, "g", "h", source="web|site", split="validation", licence="Apache-2.0"),
 )
 FACTS = CardFacts("Made by job build_rlhf.", ["A note."], [("Sizes", [["split", "n"], ["train", None]])])
 
@@ -35,7 +36,7 @@ def test_the_head_names_splits_licences_and_languages(tmp_path: Path) -> None:
     front = yaml.safe_load(text.split("---\n")[1])
     files = front["configs"][0]["data_files"]
     assert [file["split"] for file in files] == ["train", "validation"]
-    assert (front["licences"], front["language"]) == (["MIT", "unknown"], ["en", "zh"])
+    assert (front["licences"], front["language"]) == (["Apache-2.0", "MIT", "unknown"], ["en", "zh"])
     assert front["size_categories"] == ["n<1K"]
 
 
@@ -45,7 +46,7 @@ def test_licences_are_counted_by_row_and_source(tmp_path: Path) -> None:
     assert "| MIT | demos | 2 |" in text
     assert "| unknown | web\\|site | 1 |" in text
     query = f"""select coalesce(licence, 'unknown'), source, count(*) as n from '{version.folder}/*.parquet'
-                group by all order by n desc"""
+                group by all order by n desc, 1"""
     with duckdb.connect() as sql:
         assert sql.execute(query).fetchall() == licence_counts(ROWS)
 
@@ -71,5 +72,5 @@ def test_datasets_loads_the_folder_by_its_card(tmp_path: Path, monkeypatch: pyte
     datasets = pytest.importorskip("datasets")
     path = write_card(str(tmp_path), built(tmp_path), SFT, ROWS, FACTS)
     loaded = datasets.load_dataset(str(Path(path).parent), cache_dir=str(tmp_path / "cache"))
-    assert {name: split.num_rows for name, split in loaded.items()} == {"train": 2, "validation": 1}
+    assert {name: split.num_rows for name, split in loaded.items()} == {"train": 2, "validation": 2}
     assert loaded["train"][0]["completion"][0]["role"] == "assistant"

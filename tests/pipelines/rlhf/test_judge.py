@@ -88,11 +88,18 @@ def test_nearer_to_the_reference_is_better() -> None:
     assert ranks("Capital?", [far, near], reference="The capital is Paris.") == {near: 1, far: 2}
 
 
-def test_a_difference_below_the_step_is_a_tie() -> None:
-    assert ranks("Say something.", [PROSE, PROSE.replace("cat", "dog")]) == {
-        PROSE: 1,
-        PROSE.replace("cat", "dog"): 1,
-    }
+@pytest.mark.parametrize(
+    ("step", "best"), [(0.02, [1, 1]), (0.0001, [1, 2])], ids=["below the step", "above it"]
+)
+def test_a_difference_below_the_step_is_a_tie(step: float, best: list[int]) -> None:
+    reference = " ".join(str(i) for i in range(100))
+    changed = reference.replace("99", "word")
+    table = candidate_table(candidate(1, "Say something.", [reference, changed]))
+    known = pa.table({"record_id": table["record_id"], "reference": [reference]})
+    judged = judge(table, JudgeConfig(step=step, not_repetitive=0, ends_well=0), known)
+    first, second = judged.scores["score"].to_pylist()
+    assert 0 < abs(first - second) < 0.02
+    assert sorted(judged.judgements["ranks"][0].as_py()) == best
 
 
 def test_verdicts_are_marked_as_a_models() -> None:

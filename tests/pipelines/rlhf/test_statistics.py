@@ -54,7 +54,8 @@ def sql(tmp_path_factory: pytest.TempPathFactory) -> Any:
         connection.execute(f"create view comparisons as from '{folder}/comparisons.parquet'")
         connection.execute(
             "create view asked as select dataset, split, prompt_id, min(use_case) as use_case, "
-            "min(tokens) as tokens, max(case when user_id is null then 0 when user_id_kind = 'given' then 2 else 1 end) as standing "
+            "min(tokens) as tokens, "
+            "max(case when user_id is null then 0 when user_id_kind = 'given' then 2 else 1 end) as standing "
             "from rows group by all"
         )
         yield connection
