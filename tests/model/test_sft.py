@@ -108,6 +108,7 @@ def test_the_end_of_an_answer_is_learnt(settings: dict[str, Any], tmp_path: Path
     assert chance[pad] < 1 / len(tokenizer)
 
 
+@pytest.mark.slow
 def test_micro_batches_do_not_change_a_run(settings: dict[str, Any], tmp_path: Path) -> None:
     losses = []
     for budget in (20, 1000):
