@@ -7,8 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quality.catalogue import SIGNALS, table
+from quality.measures.gaps import MAX_RUN, find_gaps
 from quality.signals import compute
 from tests.quality import plain_signals as plain
+from text.buffers import text_buffer
+from text.words import segment
 
 # Only symbols that spaCy would not join to words stand here, each beside a space.
 PARTS = [
@@ -52,7 +55,18 @@ LETTERS = [
     "-",
 ]
 
-texts_of_words = st.lists(st.sampled_from(PARTS), max_size=60).map("".join)
+LINES = [
+    "the one line of two.\n",
+    "- that is it\n",
+    "\n",
+    " \n",
+    "be with it ! That is all of it.\n",
+    "...\n",
+    "have\n",
+]
+
+texts_of_parts = st.lists(st.sampled_from(PARTS), max_size=60).map("".join)
+texts_of_words = texts_of_parts | st.lists(st.sampled_from(LINES), max_size=12).map("".join)
 texts_of_letters = st.lists(st.sampled_from(LETTERS), max_size=40).map("".join)
 
 
@@ -231,6 +245,19 @@ def test_hostile_texts(text):
         values = np.array([column[0].as_py() or 0.0 for column in figures.columns])
         assert np.isfinite(values).all()
         assert (values >= 0).all()
+
+
+def test_a_run_of_one_symbol_is_cut():
+    data = text_buffer(pa.array(["!" * 5000 + "\n" * 3000]))
+    gaps = find_gaps(data, segment(pa.array(["!" * 5000 + "\n" * 3000])))
+    assert np.count_nonzero(gaps.codes == ord("!")) == MAX_RUN
+    assert one("\n" * 3000 + "a")["fineweb_list_ratio_v1"] == 3000
+
+
+def test_a_line_with_a_word_of_more_than_a_thousand_characters():
+    found = compute([f"this is a line with {'x' * n} in it." for n in (1000, 1001)])
+    assert found["c4_long_word_lines_v1"].to_pylist() == [0, 1]
+    assert found["c4_kept_lines_v1"].to_pylist() == [1, 0]
 
 
 def test_malformed_bytes_are_symbols():

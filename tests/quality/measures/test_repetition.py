@@ -12,9 +12,7 @@ WORDS = ["a", "bb", "ccc", "dddd"]
 
 
 def arrays(documents):
-    hashes = np.array(
-        [hash((7, word)) & 0xFFFFFFFFFFFFFFFF for words in documents for word in words], np.uint64
-    )
+    hashes = hash64(pa.array([word for words in documents for word in words], pa.string()))
     sizes = np.array([len(word) for words in documents for word in words], np.int32)
     return hashes, running_sums(sizes), np.cumsum([0, *map(len, documents)])
 
