@@ -93,7 +93,7 @@ def aligned(root: Path, out: Path, **changes: Any) -> dict[str, Any]:
 def test_all_contenders_stand_beside_each_other(
     folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    summary = aligned(folders, tmp_path)
+    summary = aligned(folders, tmp_path, seed=1)
     assert summary["prompts"] == len(WORDS)
     # A model against itself: the same noise, so the same answers.
     assert (summary["same/rm/win_rate"], summary["same/rm/ties"]) == (0.5, 1.0)
@@ -101,6 +101,7 @@ def test_all_contenders_stand_beside_each_other(
     assert summary["ppo/kl"] != 0
     assert summary["best_of_4/kl"] == pytest.approx(math.log(4) - 0.75)
     assert summary["best_of_4/rm/score"] > summary["sft/rm/score"]
+    assert summary["best_of_4/rm/ties"] == 0  # the baseline's answer is none of its four
     table = (tmp_path / "table.txt").read_text()
     assert table in capsys.readouterr().out
     assert [line.split()[:2] for line in table.splitlines()[1:]] == [

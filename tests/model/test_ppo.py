@@ -93,6 +93,7 @@ def test_figures_fit_together(tmp_path: Path) -> None:
         parts = [line[f"seconds/{part}"] for part in ("generate", "score", "update")]
         assert line["episodes_per_second"] == pytest.approx(16 / sum(parts))
         assert line["val/answer_tokens"] == 8
+        assert line["val/ratio"] == pytest.approx(1.0, abs=0.1)  # a mean over tokens
 
 
 def test_micro_batches_do_not_change_a_run(tmp_path: Path) -> None:
