@@ -63,7 +63,8 @@ def encode_dialogue(
 
     A ValueError where the tokenizer has no token for a role, or no `<|end|>`.
     """
-    vocabulary = tokenizer.get_vocab()
+    # Not get_vocab(), which lists the whole vocabulary anew in every call.
+    vocabulary = tokenizer.get_added_vocab()
     if END_OF_TURN not in vocabulary:
         raise ValueError(f"the tokenizer has no {END_OF_TURN}: dialogues need a chat tokenizer")
     ids: list[int] = []
