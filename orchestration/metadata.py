@@ -1,6 +1,6 @@
 """What the Dagster UI shows of a dataset version: counts, schema, path, sample rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -21,6 +21,13 @@ def finish(
     mill_root: str, built: Built, asset: str | None = None
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
     """Yield the checks of what was built; publish it and yield its metadata only if all of them hold."""
+    yield from check_results(built, asset)
+    require([built])
+    yield published(mill_root, built, asset)
+
+
+def check_results(built: Built, asset: str | None = None) -> Iterator[dg.AssetCheckResult]:
+    """The checks of what was built, as the UI shows them."""
     for check in built.checks:
         yield dg.AssetCheckResult(
             asset_key=asset,
@@ -29,14 +36,22 @@ def finish(
             severity=dg.AssetCheckSeverity.ERROR,
             description=check.detail,
         )
-    failed = [check for check in built.checks if not check.passed]
+
+
+def require(built: Sequence[Built]) -> None:
+    """Failure that names every check that does not hold."""
+    failed = [check for one in built for check in one.checks if not check.passed]
     if failed:
         told = "; ".join(f"{check.name}: {check.detail}" for check in failed)
         raise dg.Failure(f"not published, the last good version stays: {told}", allow_retries=False)
+
+
+def published(mill_root: str, built: Built, asset: str | None = None) -> dg.MaterializeResult[Any]:
+    """Publish what was built; its metadata."""
     for version in built.versions:
         publish(mill_root, version)
     main = built.versions[0]
-    yield dg.MaterializeResult(
+    return dg.MaterializeResult(
         asset_key=asset,
         data_version=dg.DataVersion(main.version),
         metadata=version_metadata(main, built.schema)

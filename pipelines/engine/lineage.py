@@ -22,8 +22,21 @@ _ASSETS = {
     "merged_gram_counts": "corpus",
     "contamination": "corpus",
     "decontaminated": "corpus",
+    "personal_data": "corpus",
     "diversity_tally": "diversity",
     "bucketed_tokens": "pretraining",
+    "raw_demonstrations": "instructions",
+    "raw_judgements": "instructions",
+    "raw_prompts": "instructions",
+    "read_decisions": "instructions",
+    "judge_scores": "code_judgements",
+    "clean_demonstrations": "cleaned_instructions",
+    "clean_judgements": "cleaned_instructions",
+    "clean_prompts": "cleaned_instructions",
+    "clean_decisions": "cleaned_instructions",
+    "rlhf_shortfalls": "rlhf_decisions",
+    "majority_cycles": "rlhf_decisions",
+    "rlhf_benchmark_grams": "rlhf_decisions",
 }
 # Names under which a manifest lists an input that is a dataset of another name.
 _DATASETS = {"batch": "index_batch", "meetings": "index_meetings"}

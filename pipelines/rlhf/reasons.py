@@ -36,6 +36,7 @@ class Reason(StrEnum):
     WRONG_LANGUAGE = (
         "wrong_language"  # probability of the reply's language, least asked, prompt's and reply's code
     )
+    UNWANTED_LANGUAGE = "unwanted_language"  # the prompt's language
     REFUSING = "refusing"  # characters of the reply, most a refusal has, its first words
     TRUNCATED = "truncated"  # characters of the reply, least asked, its last words
     REPETITIVE = "repetitive"  # share of word n-grams seen before in the reply, most allowed
@@ -66,6 +67,7 @@ DROPPED_WITHOUT_FIGURE = frozenset(
         Reason.FLAGGED,
         Reason.UNPAIRED,
         Reason.UNJUDGED,
+        Reason.UNWANTED_LANGUAGE,
         Reason.SHARED_WITH_ANSWERED,
     }
 )

@@ -65,8 +65,8 @@ def language_mismatches(
         for row, prompt in enumerate(prompts)
         if not _ASKS.search(prompt) and all(_is_long(text, min_chars) for text in (asked[row], answered[row]))
     ]
-    told = _identified([asked[row] for row in rows])
-    given = _identified([answered[row] for row in rows])
+    told = identified([asked[row] for row in rows])
+    given = identified([answered[row] for row in rows])
     return [
         Mismatch(row, one, other, second)
         for row, (one, first), (other, second) in zip(rows, told, given, strict=True)
@@ -87,7 +87,7 @@ def _is_long(text: str, min_chars: int) -> bool:
     )
 
 
-def _identified(texts: list[str]) -> list[tuple[str, float]]:
+def identified(texts: list[str]) -> list[tuple[str, float]]:
     """Language and probability of each text, by script where that tells: the model takes Chinese for Japanese."""
     if not texts:
         return []
