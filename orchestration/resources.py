@@ -7,7 +7,8 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.config import core, dagster_schema
-from pipelines.build.preflight import SPARK, preflight
+from pipelines.build.chat_tokenizer import CHAT_TOKENIZER
+from pipelines.build.preflight import SPARK, preflight, require_corpus_tokenizer
 from pipelines.engine.mill import Mill, data_root
 from pipelines.engine.spark import LazySession, SparkConfig
 
@@ -48,8 +49,19 @@ def mill_resource(context: dg.InitResourceContext) -> Iterator[Mill]:
         for name, model in CONFIGS.items()
     }
     preflight({**models, SPARK: config.spark})
+    root = data_root(config.root)
+    if _makes(context, CHAT_TOKENIZER, of_job="build_rlhf"):
+        require_corpus_tokenizer(models, root)
     session = LazySession(config.spark)
     try:
-        yield Mill(data_root(config.root), session)
+        yield Mill(root, session)
     finally:
         session.stop()
+
+
+def _makes(context: dg.InitResourceContext, step: str, of_job: str) -> bool:
+    """Whether this run has the step; a run that names no steps has all of its job's."""
+    if context.run is None:
+        return False
+    steps = context.run.step_keys_to_execute
+    return step in steps if steps else context.run.job_name == of_job

@@ -5,14 +5,25 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from pipelines.build.chat_tokenizer import CHAT_TOKENIZER, ChatTokenizerConfig
 from pipelines.build.cleaning import CorpusConfig
 from pipelines.build.ingest import CrawlInputsConfig, CuratedConfig
 from pipelines.build.mixing import TokenizerBuildConfig
+from pipelines.build.preflight_rlhf import (
+    check_chat_tokenizer,
+    check_code_pairs,
+    check_corpus_tokenizer,
+    check_instructions,
+    check_quotas,
+)
+from pipelines.build.rlhf_datasets import BENCHMARKS_KEY, InstructionDatasetsConfig
+from pipelines.build.rlhf_reading import InstructionsConfig
 from pipelines.decontamination.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files
 from pipelines.engine.spark import SparkConfig, SparkSettingError, user_settings
 from pipelines.mixing import tokenizer
 from pipelines.mixing.mixture import MixtureConfig
 from pipelines.mixing.tokenizer import PATH_KEY, TokenizerError
+from pipelines.rlhf.code_pairs import CodePairsConfig
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,12 +44,36 @@ def preflight(configs: Mapping[str, BaseModel]) -> None:
         _check_settings(spark.conf)
     if corpus := _of(configs, "corpus", CorpusConfig):
         _check_benchmarks(corpus.benchmarks)
+    _check_rlhf(configs)
     known = _sources(configs)
     if build := _of(configs, "tokenizer", TokenizerBuildConfig):
         _check_tokenizer(build.tokenizer.tokenizer_path)
         _check_weights(build.weights, known, "ops.tokenizer.config.weights")
     if mixture := _of(configs, "mixture_plan", MixtureConfig):
         _check_weights(mixture, known, "ops.mixture_plan.config")
+
+
+def _check_rlhf(configs: Mapping[str, BaseModel]) -> None:
+    if instructions := _of(configs, "instructions", InstructionsConfig):
+        _refuse(check_instructions(instructions))
+    if code := _of(configs, "code_pairs", CodePairsConfig):
+        _refuse(check_code_pairs(code))
+    if chat := _of(configs, CHAT_TOKENIZER, ChatTokenizerConfig):
+        _refuse(check_chat_tokenizer(chat))
+    if datasets := _of(configs, "instruction_datasets", InstructionDatasetsConfig):
+        _refuse(check_quotas(datasets))
+        _check_benchmarks(datasets.benchmarks, BENCHMARKS_KEY)
+
+
+def require_corpus_tokenizer(configs: Mapping[str, BaseModel], root: str) -> None:
+    """PreflightError where the chat tokenizer is to be made of a corpus's and the data root has none."""
+    if chat := _of(configs, CHAT_TOKENIZER, ChatTokenizerConfig):
+        _refuse(check_corpus_tokenizer(chat, root))
+
+
+def _refuse(amiss: str | None) -> None:
+    if amiss is not None:
+        raise PreflightError(amiss)
 
 
 def _of(configs: Mapping[str, BaseModel], name: str, model: type[M]) -> M | None:
@@ -61,10 +96,12 @@ def _check_settings(lines: Sequence[str]) -> None:
         raise PreflightError(str(error)) from error
 
 
-def _check_benchmarks(benchmarks: Sequence[BenchmarkConfig]) -> None:
+def _check_benchmarks(
+    benchmarks: Sequence[BenchmarkConfig], prefix: str = "ops.corpus.config.benchmarks"
+) -> None:
     names = [benchmark.name for benchmark in benchmarks]
     for number, benchmark in enumerate(benchmarks):
-        key = f"ops.corpus.config.benchmarks.{number}"
+        key = f"{prefix}.{number}"
         if benchmark.name in names[:number]:
             raise PreflightError(
                 f"{key}.name: '{benchmark.name}' is taken; every benchmark needs its own name"
