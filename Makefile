@@ -14,7 +14,7 @@ demo: setup  ## build a small corpus from pages that this machine holds, and sho
 
 demo-train: setup-train  ## train and align a small GPT on the demo's corpus, and show whether each stage has learnt
 	test -f $(GRISTMILL_DATA)/report/CURRENT.json || $(JOB) build_corpus -c conf/demo.yaml
-	$(JOB) build_rlhf -c conf/demo_rlhf.yaml
+	$(JOB) build_rlhf -c conf/demo_train_rlhf.yaml
 	$(JOB) train_gpt -c conf/demo_train.yaml
 	$(BIN)/python -m pipelines.training_report
 

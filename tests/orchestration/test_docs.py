@@ -13,9 +13,9 @@ import yaml
 
 from dedup.bands import hit_curve
 from dedup.presets import GPT3_DEDUP, GPT3_MINHASH
-from orchestration.definitions import defs
 from orchestration.resources import CONFIGS
 from tests.orchestration.commands import REPOSITORY
+from tests.orchestration.job_of import job_of
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -56,7 +56,8 @@ def test_python_runs(code: str, finished: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("code", [code for _, code in YAML], ids=[name for name, _ in YAML])
 def test_yaml_fits_the_job(code: str) -> None:
-    dg.validate_run_config(defs.resolve_job_def("build_corpus"), yaml.safe_load(code))
+    config = yaml.safe_load(code)
+    dg.validate_run_config(job_of(config), config)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -61,9 +61,10 @@ def test_success_publishes_the_folder_with_figures_curves_samples_and_lineage(tm
 def test_what_is_finished_is_not_done_again_but_a_changed_config_or_input_is(tmp_path: Path) -> None:
     publish_input(tmp_path)
     first = materialized(run_toy(tmp_path))
-    log = Path(first["path"]) / "process.log"
+    before = (Path(first["path"]) / "process.log").stat()
     assert materialized(run_toy(tmp_path, pause=0.01))["path"] == first["path"]
-    assert log.read_text().count("training on") == 1
+    after = (Path(first["path"]) / "process.log").stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert materialized(run_toy(tmp_path, rate=0.25))["path"] != first["path"]
     publish_input(tmp_path, "4 5 6")
     assert materialized(run_toy(tmp_path))["path"] != first["path"]
@@ -78,8 +79,11 @@ def test_a_crash_fails_the_asset_with_the_last_lines_and_a_rerun_resumes(tmp_pat
     assert description.endswith("\nNonFiniteError: 'loss' is nan")
     assert metadata["exit_status"] == 1
     assert not (tmp_path / "toy").exists()
+    # The second sitting's last words are its own.
+    description, _ = failure(run_toy(tmp_path, steps=4, fail_at=4))
+    assert description.count("training on") == 1
     again = run_toy(tmp_path, steps=4)
-    assert materialized(again)["resumed_at"] == 2
+    assert materialized(again)["resumed_at"] == 3
     assert not list((tmp_path / "_training" / "toy").glob("v-*/"))
 
 
