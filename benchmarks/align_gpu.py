@@ -5,13 +5,14 @@
 Every part is the stage's own training on synthetic data and random weights: rates are those of its metrics.jsonl, the
 median of `--repeats` steps after two that warm up; `spread` is (slowest - fastest) / median.
 
-| part     | what is measured |
-| ppo      | episodes/s of 512 episodes a step, prompts and answers of 256 tokens each, no answer ends early; without \
-pretraining gradients, with 8 sequences of 512 tokens to an episode, and with 8 of 2,048; seconds of a step by part |
-| sft      | tokens/s on dialogues of mixed lengths, padding not counted |
-| reward   | tokens/s on prompts with four ranked answers, padding not counted, by the budget of a micro-batch |
+| part   | what is measured |
+| ppo    | episodes/s of 512 episodes a step, prompts and answers of 256 tokens each; seconds of a step by part |
+| sft    | tokens/s on dialogues of mixed lengths, padding not counted |
+| reward | tokens/s on prompts with four ranked answers, padding not counted, by the budget of a micro-batch |
 
-Policy, reference, value function and reward model are of one shape. All sizes not named here are the stages' defaults.
+PPO runs without pretraining gradients (ptx), with 8 sequences of 512 tokens to an episode, and with 8 of 2,048. No
+answer ends early. Policy, reference, value function and reward model are of one shape. What is not named here is as
+the stages have it by default.
 """
 
 import copy
@@ -188,8 +189,7 @@ def _token_rate(out: Path) -> Row:
 
 
 def _run(settings: Settings, compiled: bool = False) -> RunConfig:
-    place = "cuda" if settings.on_cuda else "cpu"
-    return RunConfig(seed=RNG_SEED, device=place, compile=compiled, checkpoint_every=1_000_000)
+    return RunConfig(seed=RNG_SEED, device=settings.place, compile=compiled, checkpoint_every=1_000_000)
 
 
 def _checkpoint(root: Path, shape: GPTConfig) -> None:
@@ -200,9 +200,8 @@ def _checkpoint(root: Path, shape: GPTConfig) -> None:
     made.decoder = decoders.ByteLevel()
     names = (END_OF_TEXT, PAD, *ROLES, END_OF_TURN)
     made.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in names])
-    wrapped: Any = PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, pad_token=PAD
-    )
+    fast: Any = PreTrainedTokenizerFast
+    wrapped = fast(tokenizer_object=made, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, pad_token=PAD)
     wrapped.save_pretrained(root / "tokenizer")
     torch.manual_seed(RNG_SEED)
     save_hf(GPT(shape), root / "model", root / "tokenizer")

@@ -130,7 +130,6 @@ def hugging_face_seconds(
         bos_token_id=None,
         eos_token_id=None,
         use_cache=False,
-        attn_implementation="sdpa",
     )
     clock = _Clock(device)
     trainer = Trainer(

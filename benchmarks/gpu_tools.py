@@ -24,6 +24,7 @@ from model import flops
 from model.attention import VARLEN_HAS_WINDOW
 from model.gpt_config import PRESETS, GPTConfig
 from model.metrics import write_json
+from model.run_config import Device
 
 # Of the vendors' data sheets, bytes a second; the first name that is part of the device's counts.
 HBM_BANDWIDTH = {"H200": 4.8e12, "H100 PCIe": 2.0e12, "H100 NVL": 3.9e12, "H100": 3.35e12, "A100": 2.039e12}
@@ -54,6 +55,11 @@ class Settings:
     def on_cuda(self) -> bool:
         """Whether figures are of a GPU."""
         return self.device.type == "cuda"
+
+    @property
+    def place(self) -> Device:
+        """The device as configs name it."""
+        return "cuda" if self.on_cuda else "cpu"
 
     @property
     def dtype(self) -> torch.dtype:
@@ -192,6 +198,17 @@ def bandwidth(device: torch.device) -> float | None:
     return next((rate for part, rate in HBM_BANDWIDTH.items() if part in name), None)
 
 
+def kv_bytes(shape: GPTConfig, item: int) -> int:
+    """Bytes of one token's keys and values in all layers."""
+    return 2 * shape.n_layer * shape.d_model * item
+
+
+def decode_bytes(shape: GPTConfig, rows: int, held: int, item: int) -> int:
+    """Bytes that a decoding step cannot but read: the weights, and what each row's layers see of `held` tokens."""
+    seen = sum(min(held, shape.window(layer) or held) for layer in range(shape.n_layer))
+    return item * (flops.matrix_parameters(shape) + rows * 2 * shape.d_model * seen)
+
+
 def wait(device: torch.device) -> None:
     """Until the device has done all that was asked of it."""
     if device.type == "cuda":
@@ -202,7 +219,7 @@ def clear(device: torch.device) -> None:
     """Forget compiled code and cached memory, so that a measurement inherits nothing from the one before."""
     gc.collect()
     if device.type == "cuda":
-        torch.compiler.reset()  # type: ignore[no-untyped-call]
+        torch.compiler.reset()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
 

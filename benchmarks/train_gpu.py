@@ -33,7 +33,20 @@ import torch
 from torch import Tensor
 
 from benchmarks import gpu_peers, loader
-from benchmarks.gpu_tools import Cell, Part, Row, Settings, bandwidth, column, paired, rate, run_parts, timed
+from benchmarks.gpu_tools import (
+    Cell,
+    Part,
+    Row,
+    Settings,
+    bandwidth,
+    column,
+    decode_bytes,
+    kv_bytes,
+    paired,
+    rate,
+    run_parts,
+    timed,
+)
 from model import flops
 from model.attention import Route, attend
 from model.decoding import generate
@@ -96,8 +109,7 @@ def routes_of(settings: Settings) -> tuple[Route, ...]:
 
 def trainer(settings: Settings, compiled: bool) -> Trainer:
     """The loop's shared part, in a folder that nothing is written to."""
-    place = "cuda" if settings.on_cuda else "cpu"
-    return Trainer(settings.scratch / "unused", RunConfig(device=place, compile=compiled), {})
+    return Trainer(settings.scratch / "unused", RunConfig(device=settings.place, compile=compiled), {})
 
 
 def judged(name: str, shape: GPTConfig, settings: Settings, found: Row) -> Row:
@@ -224,7 +236,7 @@ def _pretraining(settings: Settings, name: str, shape: GPTConfig) -> Row:
         batch=BatchConfig(rows=rows, micro_rows=_micro(settings)),
         rate=RateConfig(warmup_tokens=0),
         watch=WatchConfig(validate_every=0, sample_every=0),
-        run=RunConfig(device="cuda" if settings.on_cuda else "cpu", checkpoint_every=1_000_000),
+        run=RunConfig(device=settings.place, checkpoint_every=1_000_000),
     )
     with tempfile.TemporaryDirectory(dir=settings.scratch) as out:
         train(config, Path(out))
@@ -314,17 +326,6 @@ def _bounds(
         "bound_tokens_per_second": bound,
         "share_of_bound": None if bound is None else rows * n_new / seconds / bound,
     }
-
-
-def kv_bytes(shape: GPTConfig, item: int) -> int:
-    """Bytes of one token's keys and values in all layers."""
-    return 2 * shape.n_layer * shape.d_model * item
-
-
-def decode_bytes(shape: GPTConfig, rows: int, held: int, item: int) -> int:
-    """Bytes that a decoding step cannot but read: the weights, and what each row's layers see of `held` tokens."""
-    seen = sum(min(held, shape.window(layer) or held) for layer in range(shape.n_layer))
-    return item * (flops.matrix_parameters(shape) + rows * 2 * shape.d_model * seen)
 
 
 def loader_rate(settings: Settings) -> Iterator[Cell]:
