@@ -40,20 +40,27 @@ from pipelines.html.html_names import (
     VOID,
     name_bits,
 )  # fmt: skip
-from text.bits import load_u64, trailing_zeros
+from pipelines.html.html_scan import (
+    ENDS_NAME,
+    EQUALS,
+    GT,
+    LT,
+    SLASH,
+    Bytes,
+    find,
+    is_letter,
+    is_space,
+    skip_markup,
+    skip_raw,
+    skip_value,
+    tag_name,
+)
 from text.jit import kernel
 
-Bytes = npt.NDArray[np.uint8]
 Ranges = npt.NDArray[np.int64]
 
 # No cut is made for less than this many bytes of input: bounds the number of cuts.
 _BYTES_A_CUT = 256
-_LT, _GT, _SLASH, _BANG, _QUESTION, _EQUALS = 0x3C, 0x3E, 0x2F, 0x21, 0x3F, 0x3D
-_DOUBLE, _SINGLE, _DASH = 0x22, 0x27, 0x2D
-_EACH_BYTE, _HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-_SPACES = np.isin(np.arange(256), [0x20, 0x0A, 0x09, 0x0D, 0x0C])
-_ENDS_NAME = _SPACES | np.isin(np.arange(256), [_SLASH, _GT, _EQUALS])
-_FNV_START, _FNV_STEP = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
 class Survey(NamedTuple):
@@ -101,16 +108,16 @@ def _scan(
     state = np.array([0, 0, -1, 0, 0, -1], np.int64)
     i = 0
     while i < n:
-        at = _find(data, i, _LT)
+        at = find(data, i, LT)
         i = at + 1
         if i >= n:
             break
-        closing = data[i] == _SLASH
+        closing = data[i] == SLASH
         name_at = i + 1 if closing else i
-        if name_at >= n or not _is_letter(data[name_at]):
-            i = _skip_markup(data, i)
+        if name_at >= n or not is_letter(data[name_at]):
+            i = skip_markup(data, i)
             continue
-        name, name_end = _tag_name(data, name_at)
+        name, name_end = tag_name(data, name_at)
         bits = name_bits(name)
         i, attributes, self_closing, complete = _skip_tag(data, name_end)
         figures[1] = max(figures[1], attributes)
@@ -126,7 +133,7 @@ def _scan(
         if bits & PLAIN and is_text:
             break
         if bits & RAW and is_text:
-            i = _skip_raw(data, i, name)
+            i = skip_raw(data, i, name)
         elif not (state[2] >= 0 and self_closing) and not bits & (VOID | ROOT) and state[0] <= max_depth:
             _open(stack, bits_of, state, name, bits)
             figures[0] = max(figures[0], state[0] + state[1])
@@ -160,116 +167,26 @@ def _add(cuts: Ranges, figures: Ranges, start: int, end: int) -> None:
 
 
 @kernel
-def _is_letter(byte: int) -> bool:
-    return 0x61 <= (byte | 0x20) <= 0x7A
-
-
-@kernel
-def _is_space(byte: int) -> bool:
-    return _SPACES[byte]
-
-
-@kernel
-def _tag_name(data: Bytes, i: int) -> tuple[np.uint64, int]:
-    """FNV-1a of the lower-cased name that begins at `i`, and the position behind it."""
-    name = _FNV_START
-    while i < data.size:
-        byte = data[i]
-        if _ENDS_NAME[byte] and byte != _EQUALS:
-            break
-        if 0x41 <= byte <= 0x5A:
-            byte |= 0x20
-        name = (name ^ np.uint64(byte)) * _FNV_STEP
-        i += 1
-    return name, i
-
-
-@kernel
 def _skip_tag(data: Bytes, i: int) -> tuple[int, int, bool, bool]:
     """From behind a tag's name: position behind its '>', attributes, if it closes itself, if it has a '>'."""
     n, attributes, slash = data.size, 0, False
     while i < n:
         byte = data[i]
-        if byte == _GT:
+        if byte == GT:
             return i + 1, attributes, slash, True
-        slash = byte == _SLASH
+        slash = byte == SLASH
         i += 1
-        if slash or _is_space(byte):
+        if slash or is_space(byte):
             continue
         attributes += 1
-        while i < n and not _ENDS_NAME[data[i]]:
+        while i < n and not ENDS_NAME[data[i]]:
             i += 1
         after = i
-        while after < n and _is_space(data[after]):
+        while after < n and is_space(data[after]):
             after += 1
-        if after < n and data[after] == _EQUALS:
-            i = _skip_value(data, after + 1)
+        if after < n and data[after] == EQUALS:
+            i = skip_value(data, after + 1)
     return n, attributes, False, False
-
-
-@kernel
-def _skip_value(data: Bytes, i: int) -> int:
-    """Position behind the attribute value that begins, blanks first, at `i`."""
-    n = data.size
-    while i < n and _is_space(data[i]):
-        i += 1
-    if i < n and (data[i] == _DOUBLE or data[i] == _SINGLE):
-        return min(n, _find(data, i + 1, data[i]) + 1)
-    while i < n and data[i] != _GT and not _is_space(data[i]):
-        i += 1
-    return i
-
-
-@kernel
-def _skip_markup(data: Bytes, i: int) -> int:
-    """From behind a '<' that begins no tag: position behind the comment, declaration or lone character."""
-    n = data.size
-    if data[i] == _BANG and i + 2 < n and data[i + 1] == _DASH and data[i + 2] == _DASH:
-        i += 3
-        start = i
-        while i < n:
-            if data[i] == _GT:
-                dashes = data[i - 1] == _DASH and data[i - 2] == _DASH and (i - start >= 2 or i - start <= 1)
-                bang = (
-                    data[i - 1] == _BANG and data[i - 2] == _DASH and data[i - 3] == _DASH and i - start >= 3
-                )
-                if dashes or bang or i == start:
-                    return i + 1
-            i += 1
-        return n
-    if data[i] == _BANG or data[i] == _QUESTION or data[i] == _SLASH:
-        return min(n, _find(data, i, _GT) + 1)
-    return i
-
-
-@kernel
-def _skip_raw(data: Bytes, i: int, name: np.uint64) -> int:
-    """Position of the end tag `name` of a raw text element, else the end of the data."""
-    n = data.size
-    while i < n:
-        i = _find(data, i, _LT)
-        if i + 2 < n and data[i + 1] == _SLASH and _is_letter(data[i + 2]):
-            found, _ = _tag_name(data, i + 2)
-            if found == name:
-                return i
-        i += 1
-    return n
-
-
-@kernel
-def _find(data: Bytes, i: int, byte: int) -> int:
-    """Position of the first `byte` from `i` on, else the end of the data; eight bytes at a time."""
-    n, wanted = data.size, np.uint64(byte) * _EACH_BYTE
-    while i + 8 <= n:
-        difference = load_u64(data, i) ^ wanted
-        # The lowest byte of `difference` that is zero sets the lowest high bit (Mycroft).
-        zeros = (difference - _EACH_BYTE) & ~difference & _HIGH_BITS
-        if zeros:
-            return i + (trailing_zeros(zeros) >> 3)
-        i += 8
-    while i < n and data[i] != byte:
-        i += 1
-    return i
 
 
 @kernel

@@ -1,6 +1,8 @@
 """Text of pages: clean on any bytes, quick on hostile ones, readable on real ones."""
 
+import importlib.util
 import re
+import sys
 import time
 
 import pytest
@@ -17,9 +19,13 @@ SECONDS = 20.0
 ARTICLE = "<p>The quick brown fox jumps over the lazy dog, and the dog does not mind it at all.</p>"
 
 
-def test_main_content_without_menu_and_footer() -> None:
+RESILIPARSE = ExtractConfig(extractor="resiliparse")
+
+
+@pytest.mark.parametrize("extractor", ["learned", "resiliparse"])
+def test_main_content_without_menu_and_footer(extractor: str) -> None:
     page = f"<body><nav><a href=/>Home</a></nav><main>{ARTICLE * 3}</main><footer>Legal</footer></body>"
-    text = extract_text(page.encode())
+    text = extract_text(page.encode(), extractor=extractor)
     assert "quick brown fox" in text
     assert "Home" not in text
     assert "Legal" not in text
@@ -45,6 +51,34 @@ def test_plain_takes_all_visible_text() -> None:
 )
 def test_clean(text: str, cleaned: str) -> None:
     assert clean(text) == cleaned
+
+
+def test_the_learned_extractor_is_the_default() -> None:
+    page = f"<nav><a href=/>Home</a></nav><p>{ARTICLE * 3}".encode()
+    assert ExtractConfig().extractor == "learned"
+    assert extract_text(page) == extract_text(page, extractor="learned") == extract(page).text
+
+
+def test_trafilatura_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its absence is told when the config is made, before any work, and again where it would be used."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(
+        ValueError, match="extractor: trafilatura is not installed here: pip install trafilatura"
+    ):
+        ExtractConfig(extractor="trafilatura")
+    monkeypatch.setitem(sys.modules, "trafilatura", None)
+    unchecked = ExtractConfig.model_construct(**{**ExtractConfig().model_dump(), "extractor": "trafilatura"})
+    with pytest.raises(ModuleNotFoundError, match="pip install trafilatura"):
+        extract(ARTICLE.encode(), None, unchecked)
+
+
+@pytest.mark.external
+def test_trafilatura() -> None:
+    pytest.importorskip("trafilatura", reason="trafilatura is an optional peer")
+    page = f"<body><nav><a href=/>Home</a></nav><main>{ARTICLE * 3}</main><footer>Legal</footer></body>"
+    text = extract_text(page.encode(), extractor="trafilatura")
+    assert "quick brown fox" in text
+    assert "Home" not in text
 
 
 @given(
@@ -88,30 +122,41 @@ HOSTILE = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "config",
+    [ExtractConfig(), pytest.param(RESILIPARSE, marks=pytest.mark.slow)],
+    ids=["learned", "resiliparse"],
+)
 @pytest.mark.parametrize("page", HOSTILE.values(), ids=HOSTILE)
-def test_hostile_pages_are_done_soon(page: bytes) -> None:
+def test_hostile_pages_are_done_soon(page: bytes, config: ExtractConfig) -> None:
     started = time.process_time()
-    found = extract(page)
+    found = extract(page, None, config)
     assert time.process_time() - started < SECONDS
     assert "needle" in found.text or not found.too_deep
 
 
 def test_a_page_without_main_content_gives_what_is_visible() -> None:
     menu = "<li><a href=/>entry</a></li>" * 30
-    found = extract(f"<body><ul class=sidebar>{menu}<li>words</ul><footer>Legal</footer></body>".encode())
+    page = f"<body><ul class=sidebar>{menu}<li>words</ul><footer>Legal</footer></body>".encode()
+    found = extract(page, None, RESILIPARSE)
     assert found.no_main_content
     assert "words" in found.text
     assert "Legal" not in found.text
-    bare = extract(b"<body><footer>Legal notice</footer></body>")
-    assert (bare.text, bare.no_main_content) == ("Legal notice", True)
-    assert not extract(f"<main>{ARTICLE}</main>".encode()).no_main_content
+    assert extract(page).no_main_content
+    for config in (RESILIPARSE, ExtractConfig()):
+        bare = extract(b"<body><footer>Legal notice</footer></body>", None, config)
+        assert (bare.text, bare.no_main_content) == ("Legal notice", True)
+        assert not extract(f"<main>{ARTICLE * 4}</main>".encode(), None, config).no_main_content
 
 
 def test_what_the_gate_did_is_told() -> None:
-    assert extract(b"<div>" * 600 + b"x").too_deep
-    assert not extract(b"<div>" * 600 + b"x").no_main_content
-    assert extract(b"<p " + b"a " * 1001 + b">x").cut
-    assert not extract(b"<p>x").cut
+    deep, crowded = b"<div>" * 600 + b"x", b"<p " + b"a " * 1001 + b">x"
+    assert extract(deep, None, RESILIPARSE).too_deep
+    assert not extract(deep, None, RESILIPARSE).no_main_content
+    assert extract(crowded, None, RESILIPARSE).cut
+    assert not extract(b"<p>x", None, RESILIPARSE).cut
+    assert extract(deep).too_deep
+    assert not extract(crowded).cut
 
 
 def test_a_long_page_is_cut_at_a_tag() -> None:

@@ -110,7 +110,8 @@ def test_counts_name_everything_that_was_read(tmp_path: Path) -> None:
             record(f"{OK}<html><p {'a ' * 1001}>{PROSE}".encode(), uri="http://a.example/attributes"),
         ]
     )
-    assert run_on(tmp_path, data).counts == {
+    gated = CrawlConfig(extract=ExtractConfig(extractor="resiliparse"))
+    assert run_on(tmp_path, data, gated).counts == {
         "records": 10,
         "responses": 7,
         "pages": 5,

@@ -1,0 +1,114 @@
+"""Which blocks of a page are its main text: the shipped weights, and the choice that they lead to.
+
+Three steps, each a small model: what the names of a block's elements weigh (`name_weights`); trees over the
+block's features; trees over the same and the first trees' guesses about the page. Then the set of blocks is
+taken whose expected F1 is best, that is all above half of that best F1: a page that the model is sure of
+loses its doubtful blocks, and one that it knows nothing of keeps nearly all.
+
+The weights are safetensors (no code in them), made by `pipelines.html.train_blocks`.
+"""
+
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import load, save
+
+from pipelines.html.block_context import block_context
+from pipelines.html.block_features import block_features
+from pipelines.html.blocks import Blocks
+from pipelines.html.name_weights import NameTable, NameWeights, name_scores, name_table
+from pipelines.html.trees import Trees, probabilities
+
+WEIGHTS = "block_weights.safetensors"
+
+Doubles = npt.NDArray[np.float64]
+
+
+class BlockModel(NamedTuple):
+    """Everything that was learned."""
+
+    names: NameWeights
+    first: Trees
+    second: Trees
+
+
+class ReadyModel(NamedTuple):
+    """A model with its names as a table."""
+
+    table: NameTable
+    first: Trees
+    second: Trees
+
+
+class Verdict(NamedTuple):
+    """`probabilities` float64[n] that each block is main text, `units` int64[n], `chosen` bool[n]."""
+
+    probabilities: Doubles
+    units: npt.NDArray[np.int64]
+    chosen: npt.NDArray[np.bool_]
+
+
+def ready(model: BlockModel) -> ReadyModel:
+    """The model as `judge` takes it."""
+    return ReadyModel(name_table(model.names), model.first, model.second)
+
+
+@cache
+def shipped() -> ReadyModel:
+    """The weights that come with the project, read once."""
+    return ready(loads(resources.files("pipelines.html").joinpath(WEIGHTS).read_bytes()))
+
+
+def judge(page: Blocks, model: ReadyModel) -> Verdict:
+    """What of the page is main text."""
+    features = block_features(page, name_scores(page, model.table))
+    guesses = probabilities(model.first, features.matrix)
+    context = block_context(guesses, features, page.nodes)
+    found = probabilities(model.second, np.hstack([features.matrix, context]))
+    return Verdict(found, features.units, choose(found, features.units))
+
+
+def choose(probabilities: Doubles, units: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """The blocks whose expected F1, in units, is best; ties of probability go to the earlier block.
+
+    Of the blocks in falling order of probability, the first k have 2 * sum(p u) / (sum(u) + total of p u).
+    """
+    chosen = np.zeros(len(probabilities), np.bool_)
+    if len(probabilities):
+        order = np.argsort(-probabilities, kind="stable")
+        size, expected = units[order].astype(np.float64), (probabilities * units)[order]
+        gain = 2 * np.cumsum(expected) / np.maximum(np.cumsum(size) + expected.sum(), 1e-9)
+        chosen[order[: int(np.argmax(gain)) + 1]] = True
+    return chosen
+
+
+def dumps(model: BlockModel) -> bytes:
+    """The model as safetensors."""
+    tensors: dict[str, npt.NDArray[Any]] = {
+        "names.names": model.names.names,
+        "names.weights": model.names.weights,
+    }
+    for name, trees in (("first", model.first), ("second", model.second)):
+        tensors |= {f"{name}.{field}": np.asarray(value) for field, value in trees._asdict().items()}
+    return save(tensors)
+
+
+def loads(data: bytes) -> BlockModel:
+    """The model that `dumps` wrote. Raises ValueError naming what is missing."""
+    tensors = load(data)
+    try:
+        names = NameWeights(tensors["names.names"], tensors["names.weights"])
+        first, second = _trees(tensors, "first"), _trees(tensors, "second")
+    except KeyError as error:
+        raise ValueError(
+            f"{WEIGHTS}: no tensor {error}; write it with python -m pipelines.html.train_blocks"
+        ) from None
+    return BlockModel(names, first, second)
+
+
+def _trees(tensors: dict[str, npt.NDArray[Any]], name: str) -> Trees:
+    features, right, thresholds, roots, base = (tensors[f"{name}.{field}"] for field in Trees._fields)
+    return Trees(features, right, thresholds, roots, float(base))

@@ -1,0 +1,58 @@
+"""Chosen blocks as text, and whole pages by the shipped weights."""
+
+import numpy as np
+import pytest
+
+from pipelines.html.blocks import read_blocks
+from pipelines.html.main_text import main_text, text_of
+
+ARTICLE = "<p>The quick brown fox jumps over the lazy dog, and the dog does not mind it at all.</p>"
+CHINESE = "<p>记者从有关部门了解到，这项工作已经取得了重要进展，今后将继续加强管理，提高服务水平。</p>"
+
+
+@pytest.mark.parametrize(
+    ("html", "chosen", "text"),
+    [
+        ("<p>a<p>b", [1, 1], "a\n\nb"),
+        ("a<br>b<div>c", [1, 1, 1], "a\nb\nc"),
+        ("<table><tr><td>a<td>b<tr><td>c", [1, 1, 1], "a\tb\nc"),
+        ("<ul><li>a<li>b</ul>c", [1, 1, 1], "a\nb\n\nc"),
+        ("a<br><p>b</p>c", [1, 0, 1], "a\n\nc"),
+        ("a<br>b", [0, 1], "b"),
+        ("a", [0], ""),
+    ],
+    ids=["paragraphs", "lines", "cells", "lists", "the strongest boundary between", "the first", "none"],
+)
+def test_text_of(html: str, chosen: list[int], text: str) -> None:
+    assert text_of(read_blocks(html.encode()), np.array(chosen, np.bool_)).decode() == text
+
+
+@pytest.mark.parametrize("body", [ARTICLE, CHINESE], ids=["English", "Chinese"])
+def test_an_article_without_its_furniture(body: str) -> None:
+    menu = "".join(f"<li><a href=/{n}>Section {n}</a>" for n in range(12))
+    html = (
+        f"<body><nav><ul>{menu}</ul></nav><article><h1>Heading of it</h1>{body * 6}</article>"
+        f"<aside><h3>Most read</h3><ul>{menu}</ul></aside><footer><p>Copyright, all rights reserved</footer>"
+    )
+    found = main_text(html.encode(), 512)
+    text = found.text.decode()
+    sentence = body.removeprefix("<p>").removesuffix("</p>")
+    assert text.count(sentence) == 6
+    assert not any(word in text for word in ("Section", "Most read", "Copyright"))
+    assert found.sure
+
+
+def test_a_page_of_menus_is_not_sure() -> None:
+    found = main_text(b"<ul><li><a href=/a>Home</a><li><a href=/b>Login</a></ul><footer>Legal</footer>", 512)
+    assert not found.sure
+    assert found.text
+
+
+def test_nothing_to_read() -> None:
+    assert main_text(b"", 512).text == b""
+    assert not main_text(b"<script>x</script>", 512).sure
+
+
+def test_the_same_text_every_time() -> None:
+    html = f"<div><h2>A</h2>{ARTICLE * 3}<ul><li>one<li>two</ul></div>".encode()
+    assert len({main_text(html, 512) for _ in range(5)}) == 1
