@@ -6,7 +6,7 @@ A wrong key would otherwise train for hours with a default in its place.
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def load_config(cls: type[T], source: str | Path | Mapping[str, Any]) -> T:
-    """A config from a JSON file or a mapping.
+    """A config from a JSON file or a mapping; what a nested object leaves out is as in its field's default.
 
     A ValueError names the file, the key (`optimizer.beta2`), what was expected, and for an unknown key those known.
     """
@@ -35,7 +35,8 @@ def to_json(config: Any) -> str:
     return json.dumps(asdict(config), indent=2, ensure_ascii=False) + "\n"
 
 
-def _build(cls: type[T], values: Any, where: str) -> T:
+def _build(cls: type[T], values: Any, where: str, base: T | None = None) -> T:
+    """A config of the given values, and for the others those of `base`, or else the class's own defaults."""
     if not isinstance(values, Mapping):
         raise _wrong(where, "an object", values)
     declared = fields(cls)  # type: ignore[arg-type]
@@ -45,25 +46,28 @@ def _build(cls: type[T], values: Any, where: str) -> T:
     if unknown:
         raise ValueError(f"unknown key {prefix}{unknown[0]}; known here: {', '.join(known)}")
     required = [item.name for item in declared if item.default is MISSING and item.default_factory is MISSING]
-    missing = [name for name in required if name not in values]
+    missing = [name for name in required if name not in values and base is None]
     if missing:
         raise ValueError(f"missing key {prefix}{missing[0]}")
     hints = get_type_hints(cls)
-    given = {name: _value(hints[name], value, f"{prefix}{name}") for name, value in values.items()}
+    defaults = {item.name: item.default for item in declared}
+    given = {
+        name: _value(hints[name], value, f"{prefix}{name}", defaults[name]) for name, value in values.items()
+    }
     try:
-        return cls(**given)
+        return cls(**given) if base is None else replace(base, **given)  # type: ignore[type-var]
     except ValueError as error:
         raise ValueError(f"in {where}: {error}" if where else str(error)) from error
 
 
-def _value(hint: Any, value: Any, where: str) -> Any:
+def _value(hint: Any, value: Any, where: str, default: Any = None) -> Any:
     """The value as its annotation wants it; a ValueError where it is of another type."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
         (inner,) = (argument for argument in arguments if argument is not type(None))
-        return _value(inner, value, where)
+        return _value(inner, value, where, default)
     if origin is Literal:
         # True == 1 in Python, so the type is compared as well.
         if not any(value == choice and type(value) is type(choice) for choice in arguments):
@@ -72,7 +76,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is tuple:
         return _tuple(arguments, value, where)
     if is_dataclass(hint):
-        return _build(hint, value, where)  # type: ignore[arg-type]
+        return _build(hint, value, where, default if isinstance(default, hint) else None)  # type: ignore[arg-type]
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

@@ -1,5 +1,6 @@
 """Small instruction datasets and checkpoints for tests of fine-tuning and of the reward model."""
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,15 +85,18 @@ def comparison_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=schema)
 
 
-def write_comparisons(folder: Path, train: int = 24, validation: int = 12) -> str:
-    """Judges who like answers with more `!`: K from 2 to 4, every fourth with a tie."""
+def write_comparisons(folder: Path, train: int = 24, validation: int = 12, contrary: float = 0.0) -> str:
+    """Judges who like more `!`, but a share `contrary` of them fewer: K from 2 to 4, every fourth with a tie."""
     folder.mkdir(parents=True)
+    draws = random.Random(0)
     for split, count in (("train", train), ("validation", validation)):
         rows = []
         for i in range(count):
             ranks = {"w" * (i % 3) + "!" * n: 5 - n for n in range(1, 3 + i % 3)}
             if i % 4 == 0:
                 ranks["tied" + "!"] = 4
+            if draws.random() < contrary:
+                ranks = {answer: -rank for answer, rank in ranks.items()}
             rows.append(judgement(f"{split[0]}{i}", ranks, use_case=("chat", "open_qa")[i % 2]))
         pq.write_table(comparison_table(rows), folder / f"{split}-00000.parquet")
     return str(folder)

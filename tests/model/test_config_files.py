@@ -117,3 +117,23 @@ def test_a_file_that_holds_no_object(text: str, message: str, tmp_path: Path) ->
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(ValueError, match=f"run.json: {message}"):
         load_config(Inner, tmp_path / "run.json")
+
+
+@dataclass(frozen=True)
+class Special:
+    inner: Inner = Inner(beta=0.5)
+    maybe: Inner | None = Inner(steps=9)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, Special()),
+        ({"inner": {"steps": 4}}, Special(inner=Inner(0.5, 4))),
+        ({"inner": {"beta": 0.6}, "maybe": {"beta": 0.1}}, Special(Inner(0.6), Inner(0.1, 9))),
+        ({"maybe": None}, Special(maybe=None)),
+    ],
+    ids=["nothing", "one key", "keys of both", "null"],
+)
+def test_a_nested_object_keeps_what_its_field_sets(values: dict[str, Any], expected: Special) -> None:
+    assert load_config(Special, values) == expected

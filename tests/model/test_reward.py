@@ -300,7 +300,7 @@ def test_trl_ranks_the_same_pairs_as_well(settings: dict[str, Any], tmp_path: Pa
     probe = subprocess.run([python, "-c", "from trl import RewardTrainer"], capture_output=True, text=True)
     if probe.returncode:
         pytest.skip("trl is not installed: set TRL_PYTHON to a Python that has it, with torch and datasets")
-    settings["comparisons"] = write_comparisons(tmp_path / "many", train=80, validation=60)
+    settings["comparisons"] = write_comparisons(tmp_path / "many", 80, 60, contrary=0.2)
     # Where the run of ours starts, as a stock model: at a rate of next to nothing.
     reward(settings, tmp_path / "start", epochs=1, rate={"peak": 1e-30})
     ours = reward(settings, tmp_path / "ours", epochs=6, batch={"prompts": 8})
@@ -315,5 +315,6 @@ def test_trl_ranks_the_same_pairs_as_well(settings: dict[str, Any], tmp_path: Pa
     assert done.returncode == 0, done.stderr[-3000:]
     theirs = float(done.stdout.rpartition("RESULT ")[2])
     print(f"accuracy: ours {ours['validation/accuracy']:.3f}, TRL's {theirs:.3f}")
-    assert ours["validation/accuracy"] > 0.85 and theirs > 0.85
-    assert abs(ours["validation/accuracy"] - theirs) < 0.1
+    # A fifth of the judges, at random, say the opposite: nobody can be right about all.
+    assert 0.65 < ours["validation/accuracy"] < 0.95 and 0.65 < theirs < 0.95
+    assert abs(ours["validation/accuracy"] - theirs) < 0.08

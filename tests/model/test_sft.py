@@ -23,6 +23,7 @@ from model.export import load_hf
 from model.metrics import read_metrics
 from model.sft import train
 from model.sft_config import SFTConfig
+from model.tokenizer import encode_dialogue, load_tokenizer
 from tests.model.dialogues import base_checkpoint, demonstration_table, write_demonstrations
 from tests.model.packed import write_packed
 
@@ -74,6 +75,21 @@ def test_a_run_learns_and_leaves_a_model_an_epoch(settings: dict[str, Any], tmp_
     first, last, final = (weights(out / name) for name in ("epoch-01", "epoch-03", "final"))
     assert all(torch.equal(last[name], final[name]) for name in final)
     assert not torch.equal(first["transformer.ln_f.weight"], final["transformer.ln_f.weight"])
+
+
+def test_validation_is_the_mean_over_answers_without_dropout(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    summary = sft(settings, tmp_path / "out", epochs=1)
+    model, tokenizer = load_hf(tmp_path / "out" / "epoch-01"), load_tokenizer(settings["tokenizer"])
+    nats = []
+    for row in pq.read_table(Path(settings["data"]) / "validation-00000.parquet").to_pylist():
+        ids = encode_dialogue(tokenizer, [*row["prompt"], *row["completion"]])
+        first = len(encode_dialogue(tokenizer, row["prompt"], add_assistant=True))
+        with torch.no_grad():
+            logprobs = model.logits(model(torch.tensor([ids])))[0].log_softmax(-1)
+        nats += [-logprobs[place - 1, ids[place]] for place in range(first, len(ids))]
+    assert summary["validation/loss"] == pytest.approx(torch.stack(nats).mean().item(), rel=1e-5)
 
 
 def test_stock_transformers_load_it_with_the_tokens_of_the_chat(
