@@ -44,7 +44,8 @@ corpus = mill_asset(
     build_corpus,
     group="corpus",
     description="Selected documents with the benchmarks' n-grams cut out (GPT-3 app. C); "
-    "the dataset 'contamination' beside it lists every hit.",
+    "the dataset 'contamination' beside it lists every hit. Personal data is replaced where the config says so "
+    "('personal_data' lists it).",
     deps=["documents", "selected", "passages"],
     config=CorpusConfig,
     checks=["not_empty", "aligned_with_documents"],

@@ -4,7 +4,8 @@ from orchestration.asset import mill_asset
 from pipelines.build.scoring import SketchesConfig, build_quality_model, build_signals, build_sketches
 from pipelines.build.selecting import build_selection
 from pipelines.classify import ClassifierConfig
-from pipelines.select import SelectionConfig
+from pipelines.selection_config import SelectionConfig
+from pipelines.signals import SignalsConfig
 
 quality_model = mill_asset(
     "quality_model",
@@ -20,8 +21,10 @@ signals = mill_asset(
     "signals",
     build_signals,
     group="quality",
-    description="Language and quality score of every document, row for row.",
+    description="Language, quality score and page measures (Gopher, C4, FineWeb) of every document, row for row; "
+    "personal data, listed words, toxicity and machine-written text where the config asks for them.",
     deps=["documents", "quality_model"],
+    config=SignalsConfig,
     checks=["aligned_with_documents"],
     kinds=["parquet", "pyspark"],
 )
@@ -30,7 +33,8 @@ selection = mill_asset(
     "selection",
     build_selection,
     group="quality",
-    description="Every document judged by itself: length, language, GPT-3's Pareto keep. Reads no text.",
+    description="Every document judged by itself: address, length, language, rule sets, GPT-3's Pareto keep. "
+    "Reads no text, so that a threshold can be changed without measuring again.",
     deps=["documents", "signals"],
     config=SelectionConfig,
     checks=["aligned_with_documents"],

@@ -1,11 +1,6 @@
-"""The quality classifier on datasets: its training sample, its fit, and the stage that scores with it."""
+"""The quality classifier on datasets: its training sample and its fit."""
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import ClassVar
-from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -14,15 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.engine import storage
 from pipelines.engine.dataset import iter_shard, read_shard
-from pipelines.engine.runner import RECORDS, ShardOutput, Stage, StageError, Task
-from pipelines.schemas import DOCUMENTS, SIGNALS, DatasetSchema
-from quality import language
+from pipelines.schemas import DOCUMENTS
 from quality.classifier import CARD_FILE, WEIGHTS_FILE, FitConfig, ModelError, QualityClassifier
+from quality.domains import site_of
 from quality.examples import Examples
 from text.hashing import uniform
 
 CRAWL_ROLE = "crawl"
-_COUNTRY_SECOND_LEVEL = re.compile(r"(?:ac|co|com|edu|go|gob|gov|ne|net|or|org)\.[a-z]{2}")
 
 
 class ClassifierConfig(BaseModel):
@@ -69,34 +62,13 @@ def training_sample(
             f"sources, found roles {sorted(chosen['role'].unique().to_pylist())}; add the missing kind"
         )
     texts = _read_texts(documents, shards, chosen, config.max_characters)
-    sites = pa.array([site(url) for url in chosen["url"].to_pylist()], pa.string())
+    sites = pa.array([site_of(url) for url in chosen["url"].to_pylist()], pa.string())
     classes = []
     for mask in (pc.invert(crawled), crawled):
         mask = mask.combine_chunks()
         sources = chosen["source"].combine_chunks().filter(mask)
         classes.append(Examples(texts.filter(mask), sites.filter(mask), sources))
     return classes[0], classes[1]
-
-
-def site(url: str) -> str | None:
-    """The site that a page belongs to, roughly its registered domain; None for what is no web address.
-
-    Exact for domains under generic names; under country names the usual second levels (co.uk, com.cn) are
-    known and the rest taken as registered, which lumps some sites together: harmless where sites only split
-    a sample.
-    """
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return None
-    if parts.scheme not in ("http", "https") or not host:
-        return None
-    if ":" in host or host.replace(".", "").isdigit():
-        return host
-    labels = host.rstrip(".").split(".")
-    depth = 3 if _COUNTRY_SECOND_LEVEL.fullmatch(".".join(labels[-2:])) else 2
-    return ".".join(labels[-depth:])
 
 
 def load_model(folder: str) -> QualityClassifier:
@@ -108,58 +80,6 @@ def load_model(folder: str) -> QualityClassifier:
             raise ModelError(f"{path}: no such file; run the asset that fits the classifier first")
         files[name] = storage.read_bytes(path)
     return QualityClassifier.from_files(files, folder)
-
-
-@dataclass(frozen=True)
-class SignalsStage(Stage):
-    """documents → signals, row for row: language and quality score of every text.
-
-    `documents` and `model` are folders; the digests make the stage's fingerprint change with either model.
-    """
-
-    name: ClassVar[str] = "signals"
-    version: ClassVar[int] = 1
-    libraries: ClassVar[tuple[str, ...]] = ("fasttext-community",)
-
-    documents: str
-    model: str
-    model_digest: str
-    language_digest: str
-
-    @classmethod
-    def of(cls, documents: str, model: str) -> "SignalsStage":
-        """The stage for a documents and a model folder, with the digests of the models as they are now."""
-        return cls(documents, model, load_model(model).digest, language.model_digest())
-
-    @property
-    def outputs(self) -> tuple[DatasetSchema, ...]:
-        return (SIGNALS,)
-
-    def process(self, task: Task, out: ShardOutput) -> None:
-        classifier = _models(self)
-        for documents in iter_shard(self.documents, task.name, DOCUMENTS, ["doc_id", "text"]):
-            found = language.identify(documents["text"])
-            signals = {
-                "doc_id": documents["doc_id"],
-                "language": found["language"],
-                "language_score": found["language_score"],
-                "quality_score": classifier.score(documents["text"]),
-            }
-            out.write(SIGNALS.name, pa.table(signals))
-            out.count(RECORDS, documents.num_rows)
-
-
-@lru_cache(maxsize=1)
-def _models(stage: SignalsStage) -> QualityClassifier:
-    """The stage's classifier, loaded once per process; both models are checked to be those of the plan."""
-    classifier = load_model(stage.model)
-    for name, planned, found in (
-        (stage.model, stage.model_digest, classifier.digest),
-        (language.model_path(), stage.language_digest, language.model_digest()),
-    ):
-        if planned != found:
-            raise StageError(f"{name}: this model's digest is {found}, planned was {planned}; run it again")
-    return classifier
 
 
 def _choose(

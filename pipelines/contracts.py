@@ -12,6 +12,7 @@ from pipelines.deduplication import dedup_index, repeated
 from pipelines.markdown import markdown_rows
 from pipelines.mixing import diversity
 from pipelines.schemas import DatasetSchema
+from pipelines.signals import SignalsConfig, signals_schema
 
 EXAMPLE_CONTEXT = 2048
 EXAMPLE_PERMUTATIONS, EXAMPLE_BANDS = 112, 14
@@ -40,7 +41,7 @@ def datasets() -> list[DatasetSchema]:
     """Every dataset that a run publishes or keeps, in the order of the recipe; then those of an index."""
     return [
         schemas.DOCUMENTS,
-        schemas.SIGNALS,
+        signals_schema(SignalsConfig()),
         repeated.REPEATED,
         schemas.SELECTION,
         schemas.sketches_schema(EXAMPLE_PERMUTATIONS, EXAMPLE_BANDS),
@@ -50,6 +51,7 @@ def datasets() -> list[DatasetSchema]:
         schemas.PASSAGES_CUT,
         schemas.CORPUS,
         schemas.CONTAMINATION,
+        schemas.PERSONAL_DATA,
         decontaminate_stage.DECONTAMINATED,
         schemas.DECISIONS,
         diversity.DIVERSITY,

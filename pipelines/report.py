@@ -5,7 +5,7 @@ with samples of the text that was kept and dropped.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 
 from pipelines.engine.dataset import DatasetError, DatasetVersion, current, read_dataset, read_shard
 from pipelines.engine.mill import data_root
+from pipelines.judge import FAMILIES
+from pipelines.reasons import Reason
 from pipelines.schemas import CONTAMINATION, DECISIONS, DOCUMENTS, MIXTURE_PLAN
-from pipelines.select import Reason
 from text.hashing import uniform
 
 SAMPLES = 5
@@ -23,16 +24,39 @@ SAMPLE_CHARACTERS = 700
 
 
 def funnel(decisions: DatasetVersion) -> list[list[Any]]:
-    """Header and rows: by source the documents, and how many of them had each reason that occurs; a total."""
-    counts = decisions.counts
+    """`funnel_rows` of decisions or of a selection."""
+    return funnel_rows(decisions.counts)
+
+
+def funnel_rows(counts: Mapping[str, int]) -> list[list[Any]]:
+    """Header and rows: by reason that occurs, in the recipe's order, the documents of each source and of all."""
     sources = sorted({name.split(":")[1] for name in counts if name.startswith("source:")})
-    reasons = [str(reason) for reason in Reason if f"reason:{reason}" in counts]
     rows: list[list[Any]] = []
-    for source in sources:
-        found = [counts.get(f"source:{source}:{reason}", 0) for reason in reasons]
-        rows.append([source, sum(found), *found])
-    total = [sum(row[i] for row in rows) for i in range(1, len(reasons) + 2)]
-    return [["source", "documents", *reasons], *rows, ["all", *total]]
+    for reason in Reason:
+        if f"reason:{reason}" in counts:
+            found = [counts.get(f"source:{source}:{reason}", 0) for source in sources]
+            rows.append([str(reason), sum(found), *found])
+    total = [sum(row[i] for row in rows) for i in range(1, len(sources) + 2)]
+    return [["", "all", *sources], *rows, ["documents", *total]]
+
+
+def rule_rows(counts: Mapping[str, int]) -> list[list[Any]]:
+    """Header and rows: by rule the documents that fail it, that fail nothing else, and that it is the reason for.
+
+    From the counters of a selection. The draw by quality score and repeated ids are left aside in "it alone": the
+    draw takes most of a crawl, and beside it no rule would be alone.
+    """
+    rows: list[list[Any]] = []
+    names = [*map(str, Reason), *(f"any {family} rule" for family in FAMILIES)]
+    for name in names:
+        if f"fails:{name}" in counts:
+            alone = counts.get(f"only:{name}", "-")
+            dropped = counts.get(f"reason:{name}", 0)
+            if name.startswith("any "):
+                prefix = f"reason:{name.split()[1]}_"
+                dropped = sum(n for key, n in counts.items() if key.startswith(prefix))
+            rows.append([name, counts[f"fails:{name}"], alone, dropped])
+    return [["rule", "documents that fail it", "it alone", "dropped for it"], *rows]
 
 
 def mixture_rows(plan: pa.Table) -> list[list[Any]]:

@@ -15,11 +15,16 @@ class SchemaError(ValueError):
 
 @dataclass(frozen=True)
 class DatasetSchema:
-    """Name, version and columns of a dataset; the version changes when a column's type or meaning does."""
+    """Name, version and columns of a dataset; the version changes when a column's type or meaning does.
+
+    Files of an `extensible` dataset may hold further columns, which depend on the run config; writers have a schema
+    of their own for them.
+    """
 
     name: str
     version: int
     schema: pa.Schema
+    extensible: bool = False
 
     def conform(self, table: pa.Table | pa.RecordBatch, where: str) -> pa.Table:
         """`table` with exactly these columns in this order, cast; `where` names it in the SchemaError."""
@@ -47,7 +52,7 @@ class DatasetSchema:
 
     def check(self, schema: pa.Schema, where: str) -> None:
         """Raise SchemaError unless `schema` (of the file `where`) has this dataset's columns and types."""
-        self._check_names(schema, where)
+        self._check_names(schema, where, self.extensible)
         for field in self.schema:
             found = schema.field(field.name).type
             if found != field.type:
@@ -55,9 +60,9 @@ class DatasetSchema:
                     f"{where}: column '{field.name}' of dataset '{self.name}' should be {field.type}, found {found}"
                 )
 
-    def _check_names(self, schema: pa.Schema, where: str) -> None:
+    def _check_names(self, schema: pa.Schema, where: str, further: bool = False) -> None:
         missing = [name for name in self.schema.names if name not in schema.names]
-        extra = [name for name in schema.names if name not in self.schema.names]
+        extra = [] if further else [name for name in schema.names if name not in self.schema.names]
         if missing or extra:
             raise SchemaError(
                 f"{where}: dataset '{self.name}' v{self.version} lacks columns {missing} and has unknown {extra}"
@@ -108,7 +113,7 @@ DOCUMENTS = DatasetSchema(
 
 SIGNALS = DatasetSchema(
     "signals",
-    1,
+    2,
     pa.schema(
         [
             _DOC_ID,
@@ -117,7 +122,9 @@ SIGNALS = DatasetSchema(
             _column("quality_score", pa.float64(), "P(curated) of the quality classifier, 0..1", unlike=True),
         ]
     ),
+    extensible=True,
 )
+"""What every signals dataset holds; `pipelines.signals.signals_schema` adds what the run config measures."""
 
 SKETCHES = "sketches"
 """Name of the dataset whose schema `sketches_schema` makes."""
@@ -234,23 +241,46 @@ CONTAMINATION = DatasetSchema(
     ),
 )
 
+PERSONAL_DATA = DatasetSchema(
+    "personal_data",
+    1,
+    pa.schema(
+        [
+            _column("doc_id", pa.string(), "id of the piece in the corpus"),
+            _SOURCE,
+            _column("kind", pa.string(), "kind of personal data (quality.pii.KINDS)"),
+            _column(
+                "start", pa.int64(), "byte offset in the piece's text, of the placeholder where replaced"
+            ),
+            _column("end", pa.int64(), "byte offset behind it, in the same text"),
+            _column("text", pa.string(), "what was found: as personal as the documents themselves"),
+            _column("replaced", pa.bool_(), "whether a placeholder stands in its place"),
+        ]
+    ),
+)
+
 DECISIONS = DatasetSchema(
     "decisions",
-    1,
+    2,
     pa.schema(
         [
             _DOC_ID,
             _SOURCE,
             _column("keep", pa.bool_(), "whether the document is in the corpus, whole or in pieces"),
-            _column("reason", pa.string(), "member of pipelines.select.Reason"),
+            _column("reason", pa.string(), "member of pipelines.reasons.Reason"),
             _column("figure", pa.float64(), "the measured figure behind the reason", nullable=True),
             _column("limit", pa.float64(), "the threshold or draw it was held against", nullable=True),
-            _column("evidence", pa.string(), "survivor id, benchmark or language, by reason", nullable=True),
+            _column(
+                "evidence",
+                pa.string(),
+                "by reason: survivor id, benchmark, language, signal, list and entry, listed word, kinds of data",
+                nullable=True,
+            ),
         ]
     ),
 )
 
-SELECTION = DatasetSchema("selection", 1, DECISIONS.schema)
+SELECTION = DatasetSchema("selection", 2, DECISIONS.schema)
 
 SELECTED = DatasetSchema(
     "selected",

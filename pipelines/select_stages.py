@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -13,8 +14,13 @@ from pipelines.decontamination.decontaminate_stage import DECONTAMINATED, PASSAG
 from pipelines.deduplication.repeated import REPEATED
 from pipelines.engine.dataset import read_shard
 from pipelines.engine.runner import RECORDS, ShardOutput, Stage, Task
+from pipelines.judge import count_failures, judge
+from pipelines.list_files import blocklist_files
+from pipelines.reasons import Reason
 from pipelines.schemas import DECISIONS, DOCUMENTS, DUPLICATES, SELECTED, SELECTION, SIGNALS, DatasetSchema
-from pipelines.select import Reason, SelectionConfig, decide, select
+from pipelines.select import as_decisions, check_aligned, decide
+from pipelines.selection_config import SelectionConfig
+from quality.blocklists import BlocklistConfig, Blocklists
 
 _LOSSES = {
     PASSAGES_CUT_OUT: Reason.PASSAGES,
@@ -26,16 +32,20 @@ _LOSSES = {
 
 @dataclass(frozen=True)
 class SelectStage(Stage):
-    """documents + signals + repeated → selection, row for row: each document judged by itself."""
+    """documents + signals + repeated → selection, row for row: each document judged by itself.
+
+    No text is read. `lists` is the digest of the block lists, which are not part of the config's text.
+    """
 
     name: ClassVar[str] = "select"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     documents: str
     signals: str
     repeated: str
     curated: list[str]
     config: SelectionConfig
+    lists: str = ""
 
     @property
     def outputs(self) -> tuple[DatasetSchema, ...]:
@@ -44,13 +54,36 @@ class SelectStage(Stage):
 
     def process(self, task: Task, out: ShardOutput) -> None:
         """Judge the rows of one shard."""
-        documents = read_shard(self.documents, task.name, DOCUMENTS, ["doc_id", "source", "n_words"])
-        signals = read_shard(self.signals, task.name, SIGNALS)
+        documents, signals, blocked = read_narrow(self.documents, self.signals, task.name, self.config)
         repeated = np.zeros(documents.num_rows, bool)
         repeated[read_shard(self.repeated, task.name, REPEATED)["row"].to_numpy()] = True
-        decided = select(documents, signals, self.curated, self.config, repeated)
+        judged = judge(documents, signals, self.curated, self.config, repeated, blocked)
+        decided = as_decisions(documents, judged)
         out.write(SELECTION.name, decided)
         count_reasons(decided, out)
+        for name, n in count_failures(judged).items():
+            out.count(name, n)
+
+
+def read_narrow(
+    documents: str, signals: str, shard: str, config: SelectionConfig
+) -> tuple[pa.Table, pa.Table, pa.RecordBatch | None]:
+    """What `judge` asks of one shard: documents without their texts, signals, and which addresses are blocked."""
+    columns = ["doc_id", "source", "n_words"]
+    lists = bool(blocklist_files(config.blocklists))
+    narrow = read_shard(documents, shard, DOCUMENTS, [*columns, "url"] if lists else columns)
+    measured = read_shard(signals, shard, SIGNALS)
+    check_aligned(narrow, measured)
+    blocked = None
+    if lists:
+        blocked = blocklists(config.blocklists.model_dump_json()).check(narrow["url"])
+    return narrow, measured, blocked
+
+
+@lru_cache(maxsize=1)
+def blocklists(config: str) -> Blocklists:
+    """The lists that the JSON of a BlocklistConfig names, read once a process."""
+    return Blocklists(BlocklistConfig.model_validate_json(config))
 
 
 @dataclass(frozen=True)

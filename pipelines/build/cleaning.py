@@ -24,6 +24,7 @@ from pipelines.engine.dataset import DatasetVersion, current
 from pipelines.engine.lineage import consistent, current_inputs
 from pipelines.engine.mill import Mill
 from pipelines.engine.runner import run_stage, shard_tasks
+from pipelines.personal_data import PersonalDataConfig
 from pipelines.schemas import CORPUS, DECISIONS
 from pipelines.select_stages import DecideStage
 
@@ -40,12 +41,15 @@ class CorpusConfig(BaseModel):
         [], description="benchmarks whose n-grams are cut out of the corpus"
     )
     rule: DecontaminationConfig = Field(DecontaminationConfig(), description="GPT-3's rule in numbers")
+    personal_data: PersonalDataConfig = Field(
+        PersonalDataConfig(), description="what is done about personal data in the corpus"
+    )
 
 
 def build_corpus(mill: Mill, config: CorpusConfig) -> Built:
     """Cut the benchmarks' n-grams out of what was selected: counted over all shards first, then applied.
 
-    Where the asset `passages` has found repeated passages, they are cut out before.
+    Where the asset `passages` has found repeated passages, they are cut out before; personal data is treated last.
     """
     documents, selected = current(mill.root, "documents"), current(mill.root, "selected")
     passages = current_cuts(mill)
@@ -68,11 +72,13 @@ def build_corpus(mill: Mill, config: CorpusConfig) -> Built:
         ),
         {"gram_counts": counted, GRAMS: grams},
     )
-    stage = DecontaminateStage(documents.folder, selected.folder, local, merged.folder, cuts)
+    folders = (documents.folder, selected.folder, local, merged.folder, cuts)
+    stage = DecontaminateStage(*folders, config.personal_data)
     made = run_stage(mill.spark, mill.root, stage, tasks, [*inputs, merged])
     corpus, outcome = made["corpus"], made["decontaminated"]
     checks = (not_empty(corpus), aligned(outcome, documents))
-    return Built((corpus, made["contamination"], outcome, counted, merged, grams), CORPUS, checks)
+    beside = (made["contamination"], outcome, made["personal_data"], counted, merged, grams)
+    return Built((corpus, *beside), CORPUS, checks)
 
 
 def build_decisions(mill: Mill) -> Built:
@@ -103,7 +109,7 @@ def _benchmark_grams(mill: Mill, config: CorpusConfig) -> DatasetVersion:
 
     paths = [path for benchmark in benchmarks for path in benchmark_files(benchmark)]
     key = {
-        "config": config.model_dump(mode="json"),
+        "config": config.model_dump(mode="json", exclude={"personal_data"}),
         "files": [[path, storage.size(path), storage.modified(path)] for path in paths],
         "code": _CODE_VERSION,
     }

@@ -29,6 +29,7 @@ from pipelines.schemas import CORPUS, MIXTURE_PLAN, TOKENS, pretraining_schema
 
 TOKENIZER = "tokenizer"
 _CODE_VERSION = 1
+_DIVERSITY_CODE_VERSION = 2
 
 
 class TokenizerBuildConfig(BaseModel):
@@ -68,7 +69,7 @@ def build_diversity(mill: Mill, config: DiversityConfig) -> Built:
         tallies = (table for shard in tallied.shards for table in iter_shard(tallied.folder, shard, TALLY))
         return {"shard-00000": summarise(tallies, sampled)}, {}
 
-    key = {"config": config.model_dump(mode="json"), "code": _CODE_VERSION}
+    key = {"config": config.model_dump(mode="json"), "code": _DIVERSITY_CODE_VERSION}
     version = build_table(mill.root, DIVERSITY, key, make, {"corpus": corpus, "diversity_tally": tallied})
     return Built((version, tallied), DIVERSITY, (not_empty(version),))
 

@@ -16,6 +16,7 @@ from pipelines.build.preflight_rlhf import (
     check_instructions,
     check_quotas,
 )
+from pipelines.build.preflight_selection import check_selection, check_signals
 from pipelines.build.rlhf_datasets import BENCHMARKS_KEY, InstructionDatasetsConfig
 from pipelines.build.rlhf_reading import InstructionsConfig
 from pipelines.decontamination.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files
@@ -24,6 +25,8 @@ from pipelines.mixing import tokenizer
 from pipelines.mixing.mixture import MixtureConfig
 from pipelines.mixing.tokenizer import PATH_KEY, TokenizerError
 from pipelines.rlhf.code_pairs import CodePairsConfig
+from pipelines.selection_config import SelectionConfig
+from pipelines.signals import SignalsConfig
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -44,6 +47,12 @@ def preflight(configs: Mapping[str, BaseModel]) -> None:
         _check_settings(spark.conf)
     if corpus := _of(configs, "corpus", CorpusConfig):
         _check_benchmarks(corpus.benchmarks)
+    signals = _of(configs, "signals", SignalsConfig)
+    selection = _of(configs, "selection", SelectionConfig)
+    if signals is not None:
+        _refuse(check_signals(signals))
+    if selection is not None:
+        _refuse(check_selection(selection, signals))
     _check_rlhf(configs)
     known = _sources(configs)
     if build := _of(configs, "tokenizer", TokenizerBuildConfig):

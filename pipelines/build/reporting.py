@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from pipelines import report
+from pipelines import report, report_signals
 from pipelines.build.built import Built
 from pipelines.engine.artifact import build_artifact
 from pipelines.engine.dataset import DatasetVersion, read_dataset
@@ -12,11 +12,14 @@ from pipelines.engine.mill import Mill
 from pipelines.markdown import code_block, markdown_rows
 from pipelines.mixing.diversity import DIVERSITY
 from pipelines.schemas import MIXTURE_PLAN
+from pipelines.selection_config import SelectionConfig
 
-_CODE_VERSION = 1
+_CODE_VERSION = 2
 _INPUTS = (
     "documents",
     "quality_model",
+    "signals",
+    "selection",
     "duplicates",
     "contamination",
     "decisions",
@@ -44,6 +47,11 @@ def _markdown(inputs: dict[str, DatasetVersion]) -> str:
     parts = ["# What this run kept, what it dropped, and why\n"]
     for title, rows in _tables(inputs).items():
         parts.append(f"## {title}\n\n{markdown_rows(rows[0], rows[1:])}\n")
+    crawled = _crawled(inputs["documents"])
+    parts.append("## Crawled pages by quality score\n")
+    for name, pages in report_signals.score_samples(inputs["documents"], inputs["signals"], crawled):
+        parts.append(f"### {name}\n")
+        parts += [_scored(page) for page in pages]
     parts.append("## Samples by reason\n")
     for reason, found in report.samples(inputs["documents"], inputs["decisions"]):
         parts.append(f"### {reason}\n")
@@ -54,8 +62,15 @@ def _markdown(inputs: dict[str, DatasetVersion]) -> str:
 def _tables(inputs: dict[str, DatasetVersion]) -> dict[str, list[list[Any]]]:
     card = inputs["quality_model"].manifest["details"]["card"]
     diversity = read_dataset(inputs["diversity"], DIVERSITY)
+    selection = inputs["selection"]
+    config = SelectionConfig.model_validate(selection.manifest["config"]["config"])
+    crawled = _crawled(inputs["documents"])
     return {
         "Documents": report.funnel(inputs["decisions"]),
+        "Rules of the selection": report.rule_rows(selection.counts),
+        "Signals of the crawl": report_signals.signal_rows(
+            inputs["signals"], inputs["decisions"], crawled, config
+        ),
         "Mixture": report.mixture_rows(read_dataset(inputs["mixture_plan"], MIXTURE_PLAN)),
         "Quality classifier": [["figure", "value"], *_flat(card)],
         "Duplicates": [["figure", "value"], *map(list, sorted(inputs["duplicates"].counts.items()))],
@@ -75,8 +90,18 @@ def _flat(card: dict[str, Any], prefix: str = "") -> list[list[Any]]:
     return rows
 
 
+def _crawled(documents: DatasetVersion) -> list[str]:
+    roles: dict[str, str] = documents.manifest["details"]["roles"]
+    return [source for source, role in roles.items() if role == "crawl"]
+
+
+def _scored(page: dict[str, Any]) -> str:
+    told = f"`{page['source']}` · {page['url']} · score {page['score']:.4f} · {page['doc_id']}"
+    return told + "\n\n" + code_block(page["text"]) + "\n"
+
+
 def _sample(row: dict[str, Any]) -> str:
-    facts = [f"`{row['source']}`", row["url"]]
+    facts = [f"`{row['source']}`", row["url"], row["doc_id"]]
     for name in ("figure", "limit", "evidence"):
         if row[name] is not None:
             value = f"{row[name]:.4g}" if isinstance(row[name], float) else row[name]

@@ -8,16 +8,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from dedup.bands import hit_curve
 from dedup.minhash import MinHashConfig
 from pipelines.build.built import Built, aligned
-from pipelines.classify import ClassifierConfig, SignalsStage, fit_classifier
+from pipelines.classify import ClassifierConfig, fit_classifier
 from pipelines.deduplication.sketch import SketchStage, schema_of
 from pipelines.engine.artifact import build_artifact
 from pipelines.engine.lineage import current_inputs
 from pipelines.engine.mill import Mill
 from pipelines.engine.runner import run_stage, shard_tasks
 from pipelines.schemas import SIGNALS, SKETCHES
+from pipelines.signals import SignalsConfig, SignalsStage
 
 MODEL = "quality_model"
-_MODEL_CODE_VERSION = 1
+_MODEL_CODE_VERSION = 2
 
 
 class SketchesConfig(BaseModel):
@@ -44,12 +45,13 @@ def build_quality_model(mill: Mill, config: ClassifierConfig) -> Built:
     return Built((version,), metadata=metadata)
 
 
-def build_signals(mill: Mill) -> Built:
-    """Measure language and quality of every document."""
+def build_signals(mill: Mill, config: SignalsConfig) -> Built:
+    """Measure language, quality and what `config` asks for of every document."""
     documents, model = current_inputs(mill.root, "documents", MODEL).values()
-    stage = SignalsStage.of(documents.folder, model.folder)
-    version = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), [documents, model])["signals"]
-    return Built((version,), SIGNALS, (aligned(version, documents),))
+    stage = SignalsStage.of(documents.folder, model.folder, config)
+    tasks, inputs = shard_tasks(documents), [documents, model]
+    version = run_stage(mill.spark, mill.root, stage, tasks, inputs)[SIGNALS.name]
+    return Built((version,), stage.outputs[0], (aligned(version, documents),))
 
 
 def build_sketches(mill: Mill, config: SketchesConfig) -> Built:

@@ -22,9 +22,11 @@ from pipelines.engine.dataset import read_shard
 from pipelines.engine.lineage import current_inputs
 from pipelines.engine.mill import Mill
 from pipelines.engine.runner import run_stage, shard_tasks
+from pipelines.list_files import blocklist_files, digest_files
+from pipelines.report import funnel, rule_rows
 from pipelines.schemas import DUPLICATES, SELECTED, SELECTION
-from pipelines.select import SelectionConfig
 from pipelines.select_stages import MarkStage, SelectStage
+from pipelines.selection_config import SelectionConfig
 
 _CODE_VERSION = 1
 _DUPLICATES_CODE_VERSION = 3
@@ -52,7 +54,7 @@ class DuplicatesConfig(BaseModel):
 
 
 def build_selection(mill: Mill, config: SelectionConfig) -> Built:
-    """Judge every document by itself: length, language, quality, an id that was seen before."""
+    """Judge every document by itself: address, length, language, rule sets, quality, an id that was seen before."""
     documents, signals = current_inputs(mill.root, "documents", "signals").values()
     repeated = build_table(
         mill.root,
@@ -63,11 +65,14 @@ def build_selection(mill: Mill, config: SelectionConfig) -> Built:
     )
     roles: dict[str, str] = documents.manifest["details"]["roles"]
     curated = sorted(source for source, role in roles.items() if role != "crawl")
-    stage = SelectStage(documents.folder, signals.folder, repeated.folder, curated, config)
+    files = blocklist_files(config.blocklists)
+    lists = digest_files(files) if files else ""
+    stage = SelectStage(documents.folder, signals.folder, repeated.folder, curated, config, lists)
     version = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), [documents, signals, repeated])[
         "selection"
     ]
-    return Built((version, repeated), SELECTION, (aligned(version, documents),))
+    tables = {"rules": rule_rows(version.counts), "funnel": funnel(version)}
+    return Built((version, repeated), SELECTION, (aligned(version, documents),), tables=tables)
 
 
 def build_duplicates(mill: Mill, config: DuplicatesConfig) -> Built:

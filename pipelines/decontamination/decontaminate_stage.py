@@ -2,15 +2,16 @@
 
     documents + selected -> CountGramsStage -> gram_counts
     gram_counts -> merged_counts (in the driver) -> merged_gram_counts, of one shard
-    documents + selected + merged_gram_counts -> DecontaminateStage -> corpus, contamination, decontaminated
+    documents + selected + merged_gram_counts -> DecontaminateStage
+        -> corpus, contamination, decontaminated, personal_data
 
 Only documents that `selected` keeps are counted and cut. `decontaminated` is row-aligned with documents.
 Where passage_cuts are given, their spans are taken out of the texts first: evidence and counted bytes are
-then those of the texts without them.
+then those of the texts without them. Personal data is treated last, in the pieces that go into the corpus.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
@@ -23,7 +24,16 @@ from pipelines.decontaminate import Counts, Decontaminated, Decontaminator
 from pipelines.engine.dataset import DatasetError, iter_shard, read_shard, shard_path
 from pipelines.engine.runner import RECORDS, ShardOutput, Stage, Task
 from pipelines.ids import piece_id
-from pipelines.schemas import CONTAMINATION, CORPUS, DOCUMENTS, PASSAGE_CUTS, SELECTED, DatasetSchema
+from pipelines.personal_data import PersonalDataConfig, treat
+from pipelines.schemas import (
+    CONTAMINATION,
+    CORPUS,
+    DOCUMENTS,
+    PASSAGE_CUTS,
+    PERSONAL_DATA,
+    SELECTED,
+    DatasetSchema,
+)
 from text.words import count_words
 
 NOT_SELECTED = "not_selected"
@@ -129,14 +139,15 @@ class DecontaminateStage(Stage):
     decontaminator: str
     merged_counts: str
     cuts: str = ""
+    personal_data: PersonalDataConfig = field(default_factory=PersonalDataConfig)
 
     name: ClassVar[str] = "decontaminate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     @property
     def outputs(self) -> tuple[DatasetSchema, ...]:
-        """What stays, what was hit, and what became of each document."""
-        return (CORPUS, CONTAMINATION, DECONTAMINATED)
+        """What stays, what was hit, what became of each document, and the personal data in what stays."""
+        return (CORPUS, CONTAMINATION, DECONTAMINATED, PERSONAL_DATA)
 
     def process(self, task: Task, out: ShardOutput) -> None:
         """Cut one shard, row group by row group."""
@@ -150,7 +161,10 @@ class DecontaminateStage(Stage):
             out.count(RECORDS, kept.num_rows)
             out.count("pieces", result.pieces.num_rows)
             out.count("cut_bytes", pc.sum(result.outcomes["cut_bytes"], min_count=0).as_py())
-            out.write(CORPUS.name, _corpus(kept, result.pieces))
+            corpus, found = treat(_corpus(kept, result.pieces), self.personal_data)
+            out.count("personal_data", found.num_rows)
+            out.write(CORPUS.name, corpus)
+            out.write(PERSONAL_DATA.name, found)
             out.write(CONTAMINATION.name, _contamination(kept, result.evidence))
             out.write(DECONTAMINATED.name, _outcomes(documents["doc_id"], selected["keep"], keep, result))
 

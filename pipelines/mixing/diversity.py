@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pipelines.engine.dataset import read_shard
 from pipelines.engine.runner import ShardOutput, Stage, Task
 from pipelines.schemas import CORPUS, DOCUMENTS, DatasetSchema
+from quality.domains import registered_domain
 from text.ngrams import ngrams
 from text.words import segment
 
@@ -49,7 +50,7 @@ DIVERSITY = DatasetSchema(
             _column("documents", pa.int64(), "pieces of text"),
             _column("n_bytes", pa.int64(), "UTF-8 bytes of text"),
             _column("hosts", pa.int64(), "distinct hosts of the addresses; 0 where texts come from files"),
-            _column("domains", pa.int64(), "distinct registered domains, by `registered_domain`"),
+            _column("domains", pa.int64(), "distinct registered domains (quality.domains)"),
             _column(
                 "top10_domains_share",
                 pa.float64(),
@@ -66,60 +67,6 @@ DIVERSITY = DatasetSchema(
         ]
     ),
 )
-
-# Labels under which two-letter top-level domains register names (bbc.co.uk, xinhua.com.cn, unam.edu.mx).
-_SHARED_LABELS = frozenset(
-    {
-        *(
-            "ac",
-            "art",
-            "asn",
-            "asso",
-            "co",
-            "com",
-            "edu",
-            "firm",
-            "gen",
-            "go",
-            "gob",
-            "gouv",
-            "gov",
-            "govt",
-            "gv",
-        ),
-        *(
-            "id",
-            "info",
-            "lg",
-            "ltd",
-            "me",
-            "med",
-            "mil",
-            "muni",
-            "name",
-            "ne",
-            "net",
-            "nhs",
-            "nic",
-            "nom",
-            "or",
-        ),
-        *("org", "plc", "police", "pro", "sch", "school", "web"),
-    }
-)
-
-
-def registered_domain(host: str) -> str:
-    """The part of a host that somebody registered: the last two labels, or three (bbc.co.uk).
-
-    An approximation of the public suffix list by a short list of labels; numeric addresses are returned
-    whole.
-    """
-    labels = host.split(".")
-    if ":" in host or labels[-1].isdigit():
-        return host
-    shared = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SHARED_LABELS
-    return ".".join(labels[-3:] if shared else labels[-2:])
 
 
 def hosts(urls: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -193,7 +140,7 @@ def _counts(mine: pa.Table) -> dict[str, Any]:
     by_host = dict(_histogram(mine, "host"))
     domains: dict[str, int] = {}
     for host, n in by_host.items():
-        domain = registered_domain(host)
+        domain = registered_domain(host) or host
         domains[domain] = domains.get(domain, 0) + n
     documents = total["documents"][0].as_py()
     return {

@@ -12,6 +12,7 @@ from warcio.warcwriter import WARCWriter
 
 SYLLABLES = ["ba", "do", "ki", "lu", "me", "no", "pa", "ri", "so", "ta", "ve", "wi", "xo", "zu"]
 PAGES = 90
+EMAIL = "someone@mill.org"
 
 
 def word(random: Random, syllables: list[str]) -> str:
@@ -55,6 +56,31 @@ def write_warc(path: Path, pages: list[tuple[str, bytes]]) -> None:
             writer.write_record(record)
 
 
+def odd_pages(random: Random) -> list[tuple[str, bytes]]:
+    """Pages for one rule each, and one with an address to write to."""
+    again = "\n\n".join([prose(random, 30).replace("\n\n", " ")] * 6)
+    written = prose(random, 150) + f"\n\nWrite to {EMAIL} before noon. " + prose(random, 60)
+    texts = {
+        "http://blocked.example/1": prose(random, 200),
+        "http://again.example/1": again,
+        "http://listed.example/1": prose(random, 150) + " Zuzu-baba. " + prose(random, 60),
+        "http://written.example/1": written,
+    }
+    return [(url, page("Odd", text)) for url, text in texts.items()]
+
+
+def selection(folder: Path) -> dict[str, Any]:
+    """Rules for a made-up language: it has no stop words, whatever the identifier takes it for."""
+    made_up = {"name": "made_up", "gopher": {"min_stop_words": None}}
+    return {
+        "blocklists": {"domains": [str(folder / "blocked.txt")]},
+        "rules": {"rule_sets": ["made_up"], "by_language": [], "own_sets": [made_up]},
+        "max_listed_words": 0,
+        "quality": "threshold",
+        "threshold": 0.01,
+    }
+
+
 def build(folder: Path) -> dict[str, Any]:
     """Write the inputs into `folder`; a run config that reads them."""
     random = Random(7)
@@ -70,6 +96,9 @@ def build(folder: Path) -> dict[str, Any]:
     edited = [
         (url + "?v=2", html.replace(b"</main>", b"<p>Edited today.</p></main>")) for url, html in pages[10:20]
     ]
+    pages += odd_pages(random)
+    (folder / "blocked.txt").write_text("blocked.example\n")
+    (folder / "listed.txt").write_text("zuzu baba\n")
     write_warc(folder / "first.warc.gz", pages)
     write_warc(
         folder / "second.warc.gz", [*again, *edited, pages[30], ("http://empty.example/", b"<html></html>")]
@@ -95,8 +124,14 @@ def build(folder: Path) -> dict[str, Any]:
                 }
             },
             "documents": {"config": {"shard_mib": 0.02}},
-            "selection": {"config": {"quality": "threshold", "threshold": 0.01}},
-            "corpus": {"config": {"benchmarks": [{"name": "quiz", "files": [str(folder / "quiz.jsonl")]}]}},
+            "signals": {"config": {"personal_data": ["email"], "word_lists": [str(folder / "listed.txt")]}},
+            "selection": {"config": selection(folder)},
+            "corpus": {
+                "config": {
+                    "benchmarks": [{"name": "quiz", "files": [str(folder / "quiz.jsonl")]}],
+                    "personal_data": {"mode": "replace", "kinds": ["email"]},
+                }
+            },
             "tokenizer": {"config": {"tokenizer": {"vocab_size": 600}}},
             "tokens": {"config": {"validation_fraction": 0.2}},
             "pretraining": {"config": {"context": 64, "buckets": 3}},

@@ -95,6 +95,36 @@ TYPO = [{"source": "wikki", "weight": 1.0}]
             r"ops\.mixture_plan\.config\.sources\.0\.source: .* 'wikki'; .* \['cc', 'wiki'\]",
             id="a weight in the mixture for no source",
         ),
+        pytest.param(
+            {"selection": {"config": {"rules": {"rule_sets": ["c4", "gofer"]}}}},
+            r"ops\.selection\.config\.rules\.rule_sets\.1: no rule set is named 'gofer'; known are \['c4', ",
+            id="an unknown rule set",
+        ),
+        pytest.param(
+            {"selection": {"config": {"rules": {"rule_sets": ["gopher_datatrove"]}}}},
+            r"ops\.signals\.config\.families: .* 'gopher_datatrove' .* family 'gopher_datatrove'; add it",
+            id="a rule set without its signals",
+        ),
+        pytest.param(
+            {"selection": {"config": {"max_toxicity": 0.5}}},
+            r"ops\.signals\.config\.toxicity\.scorer: nothing is measured, but .*max_toxicity is 0\.5",
+            id="a limit on what is not measured",
+        ),
+        pytest.param(
+            {"selection": {"config": {"blocklists": {"domains": ["/absent/domains.txt"]}}}},
+            r"ops\.selection\.config\.blocklists: /absent/domains.txt: no such file",
+            id="no block list",
+        ),
+        pytest.param(
+            {"signals": {"config": {"word_lists": ["/absent/en"]}}},
+            r"ops\.signals\.config\.word_lists\.0: /absent/en: no such file",
+            id="no word list",
+        ),
+        pytest.param(
+            {"signals": {"config": {"toxicity": {"scorer": "python", "function": "nowhere:at_all"}}}},
+            r"ops\.signals\.config: No module named 'nowhere'",
+            id="no scorer",
+        ),
     ],
 )
 def test_what_a_later_step_would_miss_fails_before_the_first(

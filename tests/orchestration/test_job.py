@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,7 +15,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from pipelines.engine.dataset import current, read_dataset
-from pipelines.schemas import CONTAMINATION, DECISIONS, DOCUMENTS, DUPLICATES
+from pipelines.schemas import CONTAMINATION, CORPUS, DECISIONS, DOCUMENTS, DUPLICATES, PERSONAL_DATA
 from tests.orchestration import small_world
 from tests.orchestration.commands import REPOSITORY, command, execute
 
@@ -43,6 +44,7 @@ def test_every_document_has_one_decision_with_its_evidence(finished: Path) -> No
     assert len(decisions) == current(root, "documents").rows
     reasons = {row["reason"] for row in decisions}
     assert {"kept", "exact_duplicate", "near_duplicate", "repeated"} <= reasons
+    assert {"blocked_address", "gopher_dup_paragraphs", "listed_words"} <= reasons
     kept = {row["doc_id"] for row in decisions if row["keep"]}
     for row in decisions:
         if row["reason"] in ("exact_duplicate", "near_duplicate"):
@@ -72,6 +74,38 @@ def test_benchmark_questions_are_gone_from_the_corpus(finished: Path) -> None:
     assert cut
     texts = "\n".join(pq.read_table(current(root, "corpus").folder)["text"].to_pylist())
     assert not [gram for gram in cut if gram in texts]
+
+
+def test_personal_data_is_replaced_and_its_places_are_kept(finished: Path) -> None:
+    root = str(finished)
+    corpus = read_dataset(current(root, "corpus"), CORPUS, ["doc_id", "text"]).to_pylist()
+    texts = {row["doc_id"]: row["text"] for row in corpus}
+    (found,) = read_dataset(current(root, "personal_data"), PERSONAL_DATA).to_pylist()
+    assert (found["kind"], found["text"], found["replaced"]) == ("email", small_world.EMAIL, True)
+    text = texts[found["doc_id"]].encode()
+    assert text[found["start"] : found["end"]] == b"<EMAIL>"
+    assert not [text for text in texts.values() if small_world.EMAIL in text]
+
+
+@pytest.mark.slow
+def test_another_threshold_measures_nothing_again(
+    world: tuple[Path, dict[str, Any]], finished: Path, tmp_path: Path
+) -> None:
+    _, config = world
+    root = tmp_path / "data"
+    shutil.copytree(finished, root)
+    changed = json.loads(json.dumps(config))
+    changed["ops"]["selection"]["config"] |= {"max_listed_words": None, "threshold": 0.02}
+    path = small_world.write_config(tmp_path / "run.yaml", changed)
+    execute(tmp_path / "home", root, path)
+    before, after = (
+        {name: current(str(data), name).version for name in COMPARED} for data in (finished, root)
+    )
+    same = {name for name in COMPARED if before[name] == after[name]}
+    assert same & set(COMPARED[:6]) == {"documents", "signals", "sketches"}
+    assert (
+        "listed_words" not in read_dataset(current(str(root), "decisions"), DECISIONS)["reason"].to_pylist()
+    )
 
 
 def test_bad_rows_are_in_the_dead_letters(finished: Path) -> None:

@@ -1,6 +1,5 @@
 import gzip
 import json
-import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -10,20 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.classify import (
-    ClassifierConfig,
-    SignalsStage,
-    _quotas,
-    fit_classifier,
-    load_model,
-    site,
-    training_sample,
-)
-from pipelines.engine.runner import StageError, Task, run_locally
+from pipelines.classify import ClassifierConfig, _quotas, fit_classifier, load_model, training_sample
 from pipelines.ids import document_id
-from pipelines.schemas import DOCUMENTS, SIGNALS
+from pipelines.schemas import DOCUMENTS
 from quality.classifier import FitConfig, ModelError, QualityClassifier
-from quality.language import identify
 from text.words import count_words
 
 ROLES = {"cc": "crawl", "wiki": "wikipedia", "novels": "books1", "news": "webtext"}
@@ -172,78 +161,6 @@ def test_unusable_sources_are_refused(folder, roles, message):
 def test_a_dataset_without_shards_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no shards"):
         training_sample(str(tmp_path), [], ROLES, ClassifierConfig())
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://www.example.com/a", "example.com"),
-        ("http://blog.example.com:8080/?q=1", "example.com"),
-        ("https://user@news.bbc.co.uk/x", "bbc.co.uk"),
-        ("http://sports.sina.com.cn/", "sina.com.cn"),
-        ("https://www.spiegel.de/", "spiegel.de"),
-        ("HTTP://EXAMPLE.COM", "example.com"),
-        ("http://127.0.0.1:8000/json.html", "127.0.0.1"),
-        ("http://[::1]/x", "::1"),
-        ("http://localhost/", "localhost"),
-        ("/data/wiki.jsonl.gz#12", None),
-        ("file:///etc/motd", None),
-        ("http://", None),
-        ("http://[broken", None),
-        ("", None),
-    ],
-)
-def test_site_of_an_address(url, expected):
-    assert site(url) == expected
-
-
-@pytest.fixture(scope="module")
-def model_folder(folder, tmp_path_factory):
-    path = tmp_path_factory.mktemp("model")
-    fit_classifier(str(folder), SHARDS, ROLES, ClassifierConfig()).save(path)
-    return str(path)
-
-
-def test_signals_are_row_aligned_with_documents(folder, model_folder, tmp_path):
-    stage = pickle.loads(pickle.dumps(SignalsStage.of(str(folder), model_folder)))
-    counts = run_locally(stage, [Task(shard, {}) for shard in SHARDS], str(tmp_path))
-    assert counts == {"records": 1020}
-    model = load_model(model_folder)
-    for shard in SHARDS:
-        source = pq.read_table(folder / f"{shard}.parquet")
-        file = pq.ParquetFile(tmp_path / "signals" / f"{shard}.parquet")
-        signals = file.read()
-        assert signals.schema.names == SIGNALS.schema.names
-        assert signals["doc_id"].equals(source["doc_id"])
-        assert signals["quality_score"].to_numpy().tolist() == model.score(source["text"]).tolist()
-        assert signals["language"].to_pylist() == identify(source["text"])["language"].to_pylist()
-        assert file.num_row_groups == pq.ParquetFile(folder / f"{shard}.parquet").num_row_groups
-
-
-def test_scores_tell_the_sources_apart(folder, model_folder, tmp_path):
-    run_locally(SignalsStage.of(str(folder), model_folder), [Task(SHARDS[0], {})], str(tmp_path))
-    source = pq.read_table(folder / f"{SHARDS[0]}.parquet")
-    scores = pq.read_table(tmp_path / "signals" / f"{SHARDS[0]}.parquet")["quality_score"]
-    worded = pc.greater(source["n_words"], 0)
-    crawled = pc.equal(source["source"], "cc")
-    mean = [pc.mean(scores.filter(pc.and_(worded, mask))).as_py() for mask in (pc.invert(crawled), crawled)]
-    assert mean[0] > 0.7 > 0.3 > mean[1]
-
-
-def test_fingerprint_follows_both_models(folder, model_folder, tmp_path, monkeypatch):
-    stage = SignalsStage.of(str(folder), model_folder)
-    other = tmp_path / "model"
-    fit_classifier(str(folder), SHARDS, ROLES, ClassifierConfig(max_negative=100)).save(other)
-    assert SignalsStage.of(str(folder), model_folder).fingerprint() == stage.fingerprint()
-    assert SignalsStage.of(str(folder), str(other)).fingerprint() != stage.fingerprint()
-    monkeypatch.setattr("quality.language.model_digest", lambda: "another")
-    assert SignalsStage.of(str(folder), model_folder).fingerprint() != stage.fingerprint()
-
-
-def test_a_model_that_is_not_the_planned_one_stops_the_stage(folder, model_folder, tmp_path):
-    stage = SignalsStage(str(folder), model_folder, "planned before", "x")
-    with pytest.raises(StageError, match="planned was planned before; run it again"):
-        run_locally(stage, [Task(SHARDS[0], {})], str(tmp_path))
 
 
 def test_absent_model_names_the_file(tmp_path):

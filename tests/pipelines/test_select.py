@@ -9,36 +9,9 @@ from pydantic import ValidationError
 from pipelines.schemas import DECISIONS, DUPLICATES
 from pipelines.select import Reason, SelectionConfig, decide, funnel, select
 from quality.pareto import keep_probability
+from tests.pipelines.selecting import CURATED, chosen, tables
 
-CURATED = {"wiki"}
-
-
-def tables(*rows):
-    """Documents and signals of (source, words, language, language score, quality score)."""
-    ids = pa.array([f"id{number}" for number in range(len(rows))], pa.string())
-    columns = list(zip(*rows, strict=True)) if rows else [[]] * 5
-    source, n_words, language, language_score, quality = columns
-    documents = pa.table(
-        {
-            "doc_id": ids,
-            "source": pa.array(source, pa.string()),
-            "n_words": pa.array(n_words, pa.int64()),
-        }
-    )
-    signals = pa.table(
-        {
-            "doc_id": ids,
-            "language": pa.array(language, pa.string()),
-            "language_score": pa.array(language_score, pa.float32()),
-            "quality_score": pa.array(quality, pa.float64()),
-        }
-    )
-    return documents, signals
-
-
-THRESHOLD = SelectionConfig(
-    languages=["en", "zh"], min_language_score=0.6, quality="threshold", threshold=0.5
-)
+THRESHOLD = chosen(languages=["en", "zh"], min_language_score=0.6, quality="threshold", threshold=0.5)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +42,7 @@ def test_rules_by_threshold(row, reason, figure, limit, evidence):
 
 
 def test_no_languages_keeps_all_of_them():
-    decisions = select(*tables(("cc", 99, "xx", 0.0, 0.0)), CURATED, SelectionConfig(quality="off"))
+    decisions = select(*tables(("cc", 99, "xx", 0.0, 0.0)), CURATED, chosen(quality="off"))
     assert decisions.to_pylist() == [
         {
             "doc_id": "id0",
@@ -84,7 +57,7 @@ def test_no_languages_keeps_all_of_them():
 
 
 def test_a_language_score_equal_to_its_limit_is_enough_in_single_precision():
-    config = SelectionConfig(min_language_score=0.65, quality="off")
+    config = chosen(min_language_score=0.65, quality="off")
     assert select(*tables(("cc", 99, "en", 0.65, 0.0)), CURATED, config)["keep"].to_pylist() == [True]
 
 
@@ -92,7 +65,7 @@ def test_a_language_score_equal_to_its_limit_is_enough_in_single_precision():
 @pytest.mark.parametrize("score", [0.0, 0.7, 0.95])
 def test_pareto_keeps_the_share_of_its_formula(score, alpha):
     n = 20_000
-    config = SelectionConfig(pareto_alpha=alpha)
+    config = chosen(pareto_alpha=alpha)
     decisions = select(*tables(*[("cc", 99, "en", 1.0, score)] * n), CURATED, config)
     p = float(keep_probability(score, alpha))
     assert abs(pc.mean(decisions["keep"]).as_py() - p) < 4 * np.sqrt(p * (1 - p) / n)
@@ -100,9 +73,7 @@ def test_pareto_keeps_the_share_of_its_formula(score, alpha):
 
 def test_pareto_keeps_exactly_what_exceeds_its_limit():
     scores = np.random.default_rng(0).random(5000)
-    decisions = select(
-        *tables(*[("cc", 99, "en", 1.0, score) for score in scores]), CURATED, SelectionConfig()
-    )
+    decisions = select(*tables(*[("cc", 99, "en", 1.0, score) for score in scores]), CURATED, chosen())
     assert decisions["figure"].to_pylist() == scores.tolist()
     above = pc.greater(decisions["figure"], decisions["limit"])
     assert decisions["keep"].equals(above)
@@ -124,7 +95,7 @@ rows = st.lists(
 @given(rows, st.integers(1, 7))
 def test_decisions_do_not_depend_on_the_shards(rows, size):
     documents, signals = tables(*rows)
-    config = SelectionConfig(languages=["en"], min_language_score=0.3, pareto_alpha=1.0)
+    config = chosen(languages=["en"], min_language_score=0.3, pareto_alpha=1.0)
     whole = select(documents, signals, CURATED, config)
     parts = [
         select(documents.slice(first, size), signals.slice(first, size), CURATED, config)
@@ -139,18 +110,16 @@ def test_decisions_do_not_depend_on_the_shards(rows, size):
 
 
 def test_the_seed_changes_the_draws():
-    two = [
-        select(*tables(*[("cc", 99, "en", 1.0, 0.9)] * 200), CURATED, SelectionConfig(seed=s)) for s in (1, 2)
-    ]
+    two = [select(*tables(*[("cc", 99, "en", 1.0, 0.9)] * 200), CURATED, chosen(seed=s)) for s in (1, 2)]
     assert two[0]["limit"].to_pylist() != two[1]["limit"].to_pylist()
 
 
 def test_tables_of_other_shards_are_refused():
     documents, signals = tables(*[("cc", 99, "en", 1.0, 0.9)] * 3)
     with pytest.raises(ValueError, match="3 documents but 2 signals"):
-        select(documents, signals.slice(1), CURATED, SelectionConfig())
+        select(documents, signals.slice(1), CURATED, chosen())
     with pytest.raises(ValueError, match="differ in row 1: doc_id id1 and id2"):
-        select(documents, signals.take(pa.array([0, 2, 1])), CURATED, SelectionConfig())
+        select(documents, signals.take(pa.array([0, 2, 1])), CURATED, chosen())
 
 
 @pytest.mark.parametrize(
@@ -178,7 +147,7 @@ def losses(*rows):
     return pa.Table.from_pylist(table, schema=pa.schema([*kinds.items(), ("evidence", pa.string())]))
 
 
-KEEP_ALL = SelectionConfig(quality="off")
+KEEP_ALL = chosen(quality="off")
 
 
 def test_later_steps_take_what_was_selected():
@@ -203,9 +172,9 @@ def test_later_steps_take_what_was_selected():
 
 
 def test_nothing_found_changes_nothing():
-    selection = select(*tables(*[("cc", 99, "en", 1, 0.9)] * 3), CURATED, SelectionConfig())
+    selection = select(*tables(*[("cc", 99, "en", 1, 0.9)] * 3), CURATED, chosen())
     assert decide(selection, duplicates(), losses(), 0.7).equals(selection)
-    empty = select(*tables(), CURATED, SelectionConfig())
+    empty = select(*tables(), CURATED, chosen())
     assert decide(empty, duplicates(), losses(), 0.7).num_rows == 0
 
 

@@ -18,7 +18,6 @@ from pipelines.mixing.diversity import (
     distinct_ngrams,
     hosts,
     merge,
-    registered_domain,
     summarise,
     tally,
 )
@@ -43,25 +42,6 @@ from tests.pipelines.corpus import corpus_table, write_shards
 )
 def test_hosts(url: str, host: str | None) -> None:
     assert hosts(pa.array([url])).to_pylist() == [host]
-
-
-@pytest.mark.parametrize(
-    ("host", "domain"),
-    [
-        ("www.example.com", "example.com"),
-        ("example.com", "example.com"),
-        ("localhost", "localhost"),
-        ("news.bbc.co.uk", "bbc.co.uk"),
-        ("co.uk", "co.uk"),
-        ("ai", "ai"),
-        ("www.xinhua.com.cn", "xinhua.com.cn"),
-        ("a.b.co.com", "co.com"),
-        ("127.0.0.1", "127.0.0.1"),
-        ("[::1]", "[::1]"),
-    ],
-)
-def test_registered_domain(host: str, domain: str) -> None:
-    assert registered_domain(host) == domain
 
 
 def test_distinct_ngrams() -> None:

@@ -1,0 +1,1 @@
+"""What was done with one document and why, gathered from the datasets of a run."""
