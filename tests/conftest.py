@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("house")
 REAL_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
 
-GROUPS = {"finished": "job", "world": "job", "spark": "spark"}
+GROUPS = {"finished": "job", "world": "job", "instructed": "spark", "spark": "spark"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.orchestration import small_world
+from pipelines.build.built import Built
+from tests.orchestration import small_instructions, small_world
 from tests.orchestration.commands import execute
 
 
@@ -23,3 +24,11 @@ def finished(world: tuple[Path, dict[str, Any]]) -> Path:
     root = folder / "data"
     execute(folder / "home", root, small_world.write_config(folder / "run.yaml", config))
     return root
+
+
+@pytest.fixture(scope="session")
+def instructed(tmp_path_factory: pytest.TempPathFactory, spark: Any) -> tuple[Path, dict[str, Built]]:
+    """Data root of finished instruction datasets, and what their steps built."""
+    folder = tmp_path_factory.mktemp("instructions")
+    config = small_instructions.build(folder / "inputs")
+    return folder / "data", small_instructions.run(folder / "data", config, spark)

@@ -12,25 +12,19 @@ from transformers import AutoTokenizer
 from pipelines.build.built import Built
 from pipelines.engine.dataset import current
 from tests.orchestration import small_instructions
+from tests.orchestration.commands import execute
+from tests.orchestration.small_world import write_config
 
 BY_SPLIT = ("sft", "comparisons", "pairs", "prompts")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, spark: Any) -> tuple[Path, dict[str, Built]]:
-    """Data root of a finished run, and what its steps built."""
-    folder = tmp_path_factory.mktemp("instructions")
-    config = small_instructions.build(folder / "inputs")
-    return folder / "data", small_instructions.run(folder / "data", config, spark)
-
-
-@pytest.fixture(scope="module")
-def tables(made: tuple[Path, dict[str, Built]]) -> duckdb.DuckDBPyConnection:
+def tables(instructed: tuple[Path, dict[str, Built]]) -> duckdb.DuckDBPyConnection:
     """A database with a view on the files of each dataset."""
     connection = duckdb.connect()
-    for pointer in made[0].glob("*/CURRENT.json"):
+    for pointer in instructed[0].glob("*/CURRENT.json"):
         name = pointer.parent.name
-        folder = current(str(made[0]), name).folder
+        folder = current(str(instructed[0]), name).folder
         if list(Path(folder).glob("*.parquet")):
             connection.execute(f"create view {name} as select * from read_parquet('{folder}/*.parquet')")
     return connection
@@ -166,9 +160,9 @@ def test_the_rank_table_counts_judgements(tables: duckdb.DuckDBPyConnection) -> 
 
 
 def test_lengths_are_those_of_the_saved_tokenizer(
-    made: tuple[Path, dict[str, Built]], tables: duckdb.DuckDBPyConnection
+    instructed: tuple[Path, dict[str, Built]], tables: duckdb.DuckDBPyConnection
 ) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(current(str(made[0]), "chat_tokenizer").folder)
+    tokenizer = AutoTokenizer.from_pretrained(current(str(instructed[0]), "chat_tokenizer").folder)
     assert tokenizer.pad_token_id != tokenizer.eos_token_id
     plain = "messages::varchar not like '%<|end|>%'"
     query = f"select messages, n_prompt_tokens, n_completion_tokens from sft where {plain}"
@@ -179,8 +173,10 @@ def test_lengths_are_those_of_the_saved_tokenizer(
         assert (len(prompt), len(whole) - len(prompt)) == (n_prompt, n_completion)
 
 
-def test_checks_tell_of_content_that_spells_a_special_token(made: tuple[Path, dict[str, Built]]) -> None:
-    details = " ".join(check.detail for name in BY_SPLIT for check in made[1][name].checks)
+def test_checks_tell_of_content_that_spells_a_special_token(
+    instructed: tuple[Path, dict[str, Built]],
+) -> None:
+    details = " ".join(check.detail for name in BY_SPLIT for check in instructed[1][name].checks)
     assert "1 spell a special token" in details
 
 
@@ -204,10 +200,10 @@ def test_languages_and_use_cases_are_filled(tables: duckdb.DuckDBPyConnection) -
     assert rows(tables, "select count(*) from prompts where use_case is null") == [(0,)]
 
 
-def test_bad_rows_are_dead_letters(made: tuple[Path, dict[str, Built]]) -> None:
+def test_bad_rows_are_dead_letters(instructed: tuple[Path, dict[str, Built]]) -> None:
     letters = rows(
         duckdb.connect(),
-        f"select record, detail from read_parquet('{made[0]}/dead_letters/rlhf_read/*/*.parquet')",
+        f"select record, detail from read_parquet('{instructed[0]}/dead_letters/rlhf_read/*/*.parquet')",
     )
     assert sorted(record.rpartition("/")[2] for record, _ in letters) == [
         "demonstrations.jsonl#115",
@@ -217,11 +213,11 @@ def test_bad_rows_are_dead_letters(made: tuple[Path, dict[str, Built]]) -> None:
 
 @pytest.mark.parametrize("name", BY_SPLIT)
 def test_datasets_loads_the_folder(
-    made: tuple[Path, dict[str, Built]], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    instructed: tuple[Path, dict[str, Built]], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    loaded = datasets.load_dataset(str(made[0] / name), cache_dir=str(tmp_path))
-    version = current(str(made[0]), name)
+    loaded = datasets.load_dataset(str(instructed[0] / name), cache_dir=str(tmp_path))
+    version = current(str(instructed[0]), name)
     assert sum(part.num_rows for part in loaded.values()) == version.rows
     assert all(set(part["split"]) == {split} for split, part in loaded.items())
     first = loaded["train"][0]["prompt"]
@@ -229,10 +225,23 @@ def test_datasets_loads_the_folder(
 
 
 def test_the_same_inputs_in_another_order_give_the_same_rows(
-    made: tuple[Path, dict[str, Built]], spark: Any, tmp_path: Path
+    instructed: tuple[Path, dict[str, Built]], spark: Any, tmp_path: Path
 ) -> None:
     config = small_instructions.build(tmp_path / "inputs")
     config["ops"]["instructions"]["config"]["sources"].reverse()
     again = small_instructions.run(tmp_path / "data", config, spark)
     for name in (*BY_SPLIT, "rlhf_decisions"):
-        assert again[name].main.row_hash == made[1][name].main.row_hash, name
+        assert again[name].main.row_hash == instructed[1][name].main.row_hash, name
+
+
+@pytest.mark.slow
+def test_the_job_gives_the_same_rows_by_command_line(
+    instructed: tuple[Path, dict[str, Built]], tmp_path: Path
+) -> None:
+    config = small_instructions.build(tmp_path / "inputs")
+    execute(tmp_path / "home", tmp_path / "data", write_config(tmp_path / "run.yaml", config), "build_rlhf")
+    for name in (*BY_SPLIT, "rlhf_decisions"):
+        made = current(str(tmp_path / "data"), name)
+        assert made.row_hash == instructed[1][name].main.row_hash, name
+    report = current(str(tmp_path / "data"), "rlhf_report").folder
+    assert "## Sizes beside Table 6" in (Path(report) / "report.md").read_text()
