@@ -14,6 +14,8 @@ from orchestration.training_resource import TrainingConfig
 from orchestration.training_spec import Training
 from pipelines.build.training import CONFIG_FILE, LOG_FILE, TrainingRun
 
+# All files are local, and a bar that moves is no line of a log.
+VARIABLES = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
 TAIL_LINES = 20
 _TAIL_BYTES = 1 << 16
 _POLL_SECONDS = 0.25
@@ -37,7 +39,8 @@ def attend(
         command = [sys.executable, "-m", "orchestration.training_process", training.module]
         command += [str(run.work / CONFIG_FILE), "--out", str(run.work), "--parent", str(os.getpid())]
         context.log.info(f"{training.name} runs in {run.work}; its output goes to {log.name} there")
-        status = run_process(command, session.get_bootstrap_env_vars(), log, settings.stop_seconds)
+        variables = {**VARIABLES, **session.get_bootstrap_env_vars()}
+        status = run_process(command, variables, log, settings.stop_seconds)
     if status != 0:
         raise dg.Failure(
             f"{training.name}: the training process {ended(status)}. Its last lines ({log}):\n"
