@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from pipelines.html.block_model import BlockModel, choose, dumps, judge, loads, ready, shipped
+from pipelines.html.block_model import BlockModel, best_bar, choose, dumps, judge, loads, ready, shipped
 from pipelines.html.blocks import read_blocks
 from pipelines.html.name_weights import NameWeights
 from pipelines.html.trees import Trees
@@ -26,8 +26,24 @@ def test_no_other_set_has_a_better_expected_f1(blocks: list[tuple[float, int]]) 
     best = max(
         gain(probabilities, units, list(s)) for k in range(1, n + 1) for s in combinations(range(n), k)
     )
-    chosen = np.flatnonzero(choose(probabilities, units.astype(np.int64))).tolist()
-    assert gain(probabilities, units, chosen) == pytest.approx(best)
+    bar = best_bar(probabilities, units.astype(np.int64))
+    kept = np.flatnonzero(probabilities >= bar - 1e-12).tolist()
+    assert bar == pytest.approx(best / 2)
+    assert gain(probabilities, units, kept) == pytest.approx(best)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "chosen"),
+    [
+        ([0.9, 0.8, 0.1], [True, True, False]),
+        ([0.2, 0.15, 0.01], [True, True, False]),
+        ([0.5, 0.4, 0.2], [True, True, False]),
+        ([0.2, 0.2], [True, True]),
+    ],
+    ids=["sure", "none passes the bar", "doubtful", "equals alike"],
+)
+def test_choose(probabilities: list[float], chosen: list[bool]) -> None:
+    assert choose(np.array(probabilities), np.full(len(probabilities), 20)).tolist() == chosen
 
 
 def test_nothing_to_choose() -> None:
