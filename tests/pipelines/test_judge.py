@@ -47,6 +47,8 @@ def test_the_default_rules_judge_crawled_pages_alone(page, reason, signal):
     documents, signals = page_signals([PAGES[page]] * 2, ["en", "en"])
     documents = documents.set_column(1, "source", pa.array(["cc", "wiki"]))
     crawled, curated = select(documents, signals, CURATED, SelectionConfig(quality="off")).to_pylist()
+    failures = judge(documents, signals, CURATED, SelectionConfig(quality="off")).failures
+    assert not any(mask[1] for mask in failures.values())
     assert curated["reason"] == "kept"
     assert (crawled["reason"], crawled["evidence"]) == (reason, signal)
     if signal:

@@ -128,6 +128,8 @@ def test_readers_of_the_four_columns_take_any_signals(world, everything, tmp_pat
     measured(world, everything, tmp_path)
     folder = str(tmp_path / "signals")
     assert read_shard(folder, SHARDS[0], SIGNALS, ["language"]).column_names == ["language"]
+    with pytest.raises(SchemaError, match="has unknown"):
+        read_shard(folder, SHARDS[0], signals_schema(SignalsConfig()))
     path = tmp_path / "signals" / f"{SHARDS[0]}.parquet"
     pq.write_table(pq.read_table(path).drop_columns(["language"]), path)
     with pytest.raises(SchemaError, match=r"lacks columns \['language'\]"):

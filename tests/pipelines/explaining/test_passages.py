@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipelines.explaining.passages import (
@@ -31,7 +31,13 @@ line = st.lists(st.sampled_from(["the mill", "grinds corn.", "  Wheat", "…", "
 text = st.lists(line, min_size=1, max_size=12).map("\n".join)
 
 
+# Two repeated 5-grams that share one word, in a text that repeats nothing between them.
+FIRST, SECOND = ["a", "b", "c", "d", "e"], ["e", "f", "g", "h", "i"]
+SHARING = [*FIRST, *SECOND[1:], "x", *FIRST, "y", *SECOND]
+
+
 @given(words, st.integers(5, 10))
+@example(SHARING, 5)
 def test_runs_hold_the_characters_of_repeated_grams(chosen: list[str], n: int) -> None:
     page = " ".join(chosen)
     segmented, grams = _grams(page, n)
