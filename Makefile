@@ -10,7 +10,9 @@ JOB := $(BIN)/dagster job execute -m orchestration.definitions -j
 
 demo: setup  ## build a small corpus from pages that this machine holds, and show what was kept and why
 	$(JOB) build_corpus -c conf/demo.yaml
+	$(JOB) build_rlhf -c conf/demo_rlhf.yaml
 	$(BIN)/python -m pipelines.report
+	$(BIN)/python -m pipelines.build.rlhf_report
 
 demo-train: setup-train  ## train and align a small GPT on the demo's corpus, and show whether each stage has learnt
 	test -f $(GRISTMILL_DATA)/report/CURRENT.json || $(JOB) build_corpus -c conf/demo.yaml

@@ -22,6 +22,7 @@ CORPUS = dg.load_assets_from_modules([assets_ingest, assets_quality, assets_corp
 INSTRUCTIONS = dg.load_assets_from_modules([assets_rlhf])
 JUDGING = dg.load_assets_from_modules([assets_rounds])
 MODELS = dg.load_assets_from_modules([assets_training, assets_alignment])
+ASSETS = [*CORPUS, *INSTRUCTIONS, *JUDGING, *MODELS]
 
 build_corpus = dg.define_asset_job(
     "build_corpus",
@@ -62,7 +63,7 @@ train_gpt = dg.define_asset_job(
 )
 
 defs = dg.Definitions(
-    assets=[*CORPUS, *INSTRUCTIONS, *JUDGING, *MODELS],
+    assets=ASSETS,
     jobs=[build_corpus, build_rlhf, sample_round, judge_round, pretrain_gpt, train_gpt],
     resources={"mill": mill_resource, "training": training_resource},
     # One process a run: the default executor would start a JVM for every step.

@@ -11,6 +11,7 @@ import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
+import dagster as dg
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -23,7 +24,10 @@ END = "<!-- end of options -->"
 
 def option_tables() -> str:
     """All option tables as markdown, a section for the resource and for each configurable asset."""
-    names = [key.to_user_string() for key in definitions.defs.resolve_asset_graph().toposorted_asset_keys]
+    made = [asset for asset in definitions.ASSETS if isinstance(asset, dg.AssetsDefinition)]
+    step_of = {key: asset.node_def.name for asset in made for key in asset.keys}
+    keys = definitions.defs.resolve_asset_graph().toposorted_asset_keys
+    names = list(dict.fromkeys(step_of[key] for key in keys if key in step_of))
     sections = [_section("resources.mill.config", MillConfig)]
     sections += [_section(f"ops.{name}.config", CONFIGS[name]) for name in names if name in CONFIGS]
     return "\n".join(sections)

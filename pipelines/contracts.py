@@ -11,6 +11,13 @@ from pipelines.decontamination import decontaminate_stage
 from pipelines.deduplication import dedup_index, repeated
 from pipelines.markdown import markdown_rows
 from pipelines.mixing import diversity
+from pipelines.rlhf import schemas as rlhf
+from pipelines.rlhf import statistics
+from pipelines.rlhf.agreement import AGREEMENT, LABELERS
+from pipelines.rlhf.candidates import CANDIDATES
+from pipelines.rlhf.judge import JUDGE_SCORES
+from pipelines.rlhf.rank_table import RANK_TABLE
+from pipelines.rlhf.rounds import ROUNDS
 from pipelines.schemas import DatasetSchema
 from pipelines.signals import SignalsConfig, signals_schema
 
@@ -58,9 +65,31 @@ def datasets() -> list[DatasetSchema]:
         schemas.TOKENS,
         schemas.MIXTURE_PLAN,
         schemas.pretraining_schema(EXAMPLE_CONTEXT),
+        *instruction_datasets(),
         schemas.DEAD_LETTERS,
         dedup_index.survivors_schema(EXAMPLE_PERMUTATIONS),
         dedup_index.BANDS,
+    ]
+
+
+def instruction_datasets() -> list[DatasetSchema]:
+    """The datasets of the job build_rlhf; clean_… and labelled_… have the columns of the raw ones."""
+    return [
+        rlhf.RAW_DEMONSTRATIONS,
+        rlhf.RAW_JUDGEMENTS,
+        rlhf.RAW_PROMPTS,
+        rlhf.SFT,
+        rlhf.COMPARISONS,
+        rlhf.PAIRS,
+        rlhf.PROMPTS,
+        rlhf.RLHF_DECISIONS,
+        CANDIDATES,
+        JUDGE_SCORES,
+        ROUNDS,
+        *(statistics.USE_CASES, statistics.SIZES, statistics.PER_USER, statistics.LENGTHS),
+        RANK_TABLE,
+        AGREEMENT,
+        LABELERS,
     ]
 
 

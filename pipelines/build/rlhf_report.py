@@ -1,5 +1,9 @@
-"""The instruction datasets → rlhf_report: the paper's tables, judges' agreement, diversity, samples by reason."""
+"""The instruction datasets → rlhf_report: the paper's tables, judges' agreement, diversity, samples by reason.
 
+`python -m pipelines.build.rlhf_report` prints what the last run kept and dropped, and the sizes.
+"""
+
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +16,9 @@ from pipelines.build.rlhf_cleaning import CLEAN, raw_tables
 from pipelines.build.rlhf_datasets import RLHF_SHORTFALLS, reasons
 from pipelines.build.rlhf_reading import SHARD
 from pipelines.engine.artifact import build_artifact, build_table
-from pipelines.engine.dataset import read_dataset
+from pipelines.engine.dataset import DatasetError, current, read_dataset
 from pipelines.engine.lineage import current_inputs
-from pipelines.engine.mill import Mill
+from pipelines.engine.mill import Mill, data_root
 from pipelines.markdown import code_block, markdown_rows
 from pipelines.rlhf.agreement import AGREEMENT, CONFLICTS, LABELERS, agreement
 from pipelines.rlhf.instruction_diversity import TEXTS, VARIETY, texts, variety
@@ -126,3 +130,23 @@ def _text(record: dict[str, Any] | None) -> str:
         for text, rank in zip(record.get("completions", []), record.get("ranks", []), strict=True)
     ]
     return "\n".join(turns)[:_SAMPLE_CHARACTERS]
+
+
+def main() -> int:
+    """Print decisions and sizes of the last run."""
+    root = data_root()
+    try:
+        decisions = read_dataset(current(root, RLHF_DECISIONS.name), RLHF_DECISIONS)
+        sizes = read_dataset(current(root, SIZES.name), SIZES)
+        report = current(root, REPORT).folder
+    except DatasetError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    for title, rows in (("Decisions", reasons(decisions)), (_TITLES[SIZES.name], shown(sizes))):
+        sys.stdout.write(f"\n{title}\n\n{markdown_rows(rows[0], rows[1:])}\n")
+    sys.stdout.write(f"\nSamples and all tables: {report}/report.md\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
