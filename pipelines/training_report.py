@@ -105,7 +105,7 @@ def training_summary(root: str) -> str:
         parts += _part("Supervised fine-tuning: held-back demonstrations, and reward of answers", rows)
     if rm is not None:
         parts += _part(
-            "Reward model: which of two answers people preferred, on held-back prompts", reward(rm)
+            "Reward model: which of two answers was ranked higher, on held-back prompts", reward(rm)
         )
     if policy is not None:
         parts += _part("PPO: reward of sampled answers", rewards_over_steps(policy))
