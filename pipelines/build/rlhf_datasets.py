@@ -47,7 +47,7 @@ MAJORITY_CYCLES = DatasetSchema("majority_cycles", 1, CYCLES)
 BY_SPLIT = (SFT, COMPARISONS, PAIRS, PROMPTS)
 BENCHMARKS_KEY = "ops.instruction_datasets.config.benchmarks"
 _ROWS_PER_SHARD = 50_000
-_CODE_VERSION = 1
+_CODE_VERSION = 2
 
 
 class InstructionDatasetsConfig(BaseModel):
