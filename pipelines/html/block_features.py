@@ -13,9 +13,10 @@ import numpy.typing as npt
 from pipelines.html import block_stats as stats
 from pipelines.html import html_tags as tags
 from pipelines.html import page_arrays as room
-from pipelines.html.block_stats import block_stats
+from pipelines.html.block_stats import Stats, block_stats
 from pipelines.html.blocks import Blocks
 from pipelines.html.borrow import borrowing
+from pipelines.html.hash_slots import slot_of, slots_for
 from pipelines.html.page_arrays import Hashes, Rows
 from text.jit import kernel
 
@@ -53,19 +54,24 @@ _SUMS = 5
 
 
 class Features(NamedTuple):
-    """`matrix`: float32[n, WIDTH]; `units`: int64[n]; `boxes`: int32[n, LEVELS], the elements measured (-1: none)."""
+    """`matrix`: float32[n, WIDTH]; `units`: int64[n]; `boxes`: int32[n, LEVELS], the elements measured.
+
+    `stats` is what the texts are made of, from which part of the features come.
+    """
 
     matrix: Floats
     units: npt.NDArray[np.int64]
     boxes: Rows
+    stats: Stats
 
 
 def block_features(page: Blocks, scores: Floats) -> Features:
     """Features of the page's blocks; `scores` are those of its elements' names, float32[nodes, 2]: near, all."""
     n = len(page.blocks)
-    figures, hashes, grams, offsets = block_stats(page)
+    told = block_stats(page)
+    figures, hashes, grams, offsets = told
     sums = np.zeros((n + 1, _SUMS), np.float64)
-    slots = 1 << (2 * max(len(page.nodes), n) + 16).bit_length()
+    slots = slots_for(max(len(page.nodes), n))
     keys, counts = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
     alike, copies = np.zeros(len(page.nodes), np.int32), np.zeros(n, np.int32)
     boxes = np.full((n, LEVELS), -1, np.int32)
@@ -82,7 +88,7 @@ def block_features(page: Blocks, scores: Floats) -> Features:
         _place(page.blocks, page.nodes, figures, sums, matrix)
         _levels(page.blocks, page.nodes, sums, alike, boxes, matrix)
         _around(page.blocks, figures, sums, matrix)
-    return Features(matrix, figures[:, stats.UNITS].astype(np.int64), boxes)
+    return Features(matrix, figures[:, stats.UNITS].astype(np.int64), boxes, told)
 
 
 @borrowing
@@ -108,27 +114,12 @@ def _sum(blocks: Rows, figures: Rows, sums: Sums) -> None:
 
 @borrowing
 @kernel
-def _slot(keys: Hashes, key: np.uint64) -> np.int64:
-    mask = keys.size - 1
-    slot = np.int64((key * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(20)) & mask
-    while keys[slot] != 0 and keys[slot] != key:
-        slot = (slot + 1) & mask
-    keys[slot] = key
-    return slot
-
-
-@borrowing
-@kernel
 def _count_alike(nodes: Rows, keys: Hashes, counts: Counts, alike: Counts) -> None:
     """How many elements each has beside it, itself included, of its own name and class."""
     for turn in range(2):
         for i in range(1, nodes.shape[0]):
-            key = (
-                (np.uint64(nodes[i, room.PARENT]) << np.uint64(32))
-                | np.uint64(nodes[i, room.KIND])
-                | np.uint64(1)
-            )
-            slot = _slot(keys, key)
+            key = (np.uint64(nodes[i, room.PARENT]) << np.uint64(32)) | np.uint64(nodes[i, room.KIND])
+            slot = slot_of(keys, key)
             if turn == 0:
                 counts[slot] += 1
             else:
@@ -141,7 +132,7 @@ def _count_copies(hashes: Hashes, keys: Hashes, counts: Counts, copies: Counts) 
     """How many blocks of the page have the words of each, itself included."""
     for turn in range(2):
         for i in range(hashes.size):
-            slot = _slot(keys, hashes[i] | np.uint64(1))
+            slot = slot_of(keys, hashes[i])
             if turn == 0:
                 counts[slot] += 1
             else:
@@ -186,7 +177,7 @@ def _own(blocks: Rows, nodes: Rows, figures: Rows, copies: Counts, out: Floats) 
 
 
 def _gram_table(grams: Hashes) -> tuple[Hashes, Rows]:
-    slots = 1 << (3 * len(grams) // 2 + 16).bit_length()
+    slots = slots_for(len(grams))
     return np.zeros(slots, np.uint64), np.zeros((slots, 3), np.int32)
 
 
@@ -197,17 +188,17 @@ def _repeats(keys: Hashes, holders: Rows, grams: Hashes, offsets: Places, out: F
     n = out.shape[0]
     for block in range(n):
         for k in range(offsets[block], offsets[block + 1]):
-            slot = _slot(keys, grams[k] | np.uint64(1))
+            slot = slot_of(keys, grams[k])
             if holders[slot, 0] == 0:
                 holders[slot, 0] = block + 1
             holders[slot, 1] = block + 1
     for k in range(offsets[n], offsets[n + 1]):
-        holders[_slot(keys, grams[k] | np.uint64(1)), 2] = 1
+        holders[slot_of(keys, grams[k]), 2] = 1
     declared = _log(offsets[n + 1] - offsets[n])
     for block in range(n):
         elsewhere = earlier = told = 0
         for k in range(offsets[block], offsets[block + 1]):
-            slot = _slot(keys, grams[k] | np.uint64(1))
+            slot = slot_of(keys, grams[k])
             first, last = holders[slot, 0] - 1, holders[slot, 1] - 1
             elsewhere += first != block or last != block
             earlier += first < block

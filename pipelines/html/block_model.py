@@ -3,7 +3,7 @@
 Three steps, each a small model: what the names of a block's elements weigh (`name_weights`); trees over the
 block's features; trees over the same and the first trees' guesses about the page. Then the blocks are kept
 that promise the best F1, which are those above half of that best F1: a page that the model is sure of loses
-its doubtful blocks, and one that it knows little of keeps more.
+its doubtful blocks, and one that it knows little of keeps more. Of passages that come twice one is kept.
 
 The weights are safetensors (no code in them), made by `pipelines.html.train_blocks`.
 """
@@ -18,6 +18,7 @@ from safetensors.numpy import load, save
 
 from pipelines.html.block_context import block_context
 from pipelines.html.block_features import block_features
+from pipelines.html.block_repeats import without_repeats
 from pipelines.html.blocks import Blocks
 from pipelines.html.name_weights import NameTable, NameWeights, name_scores, name_table
 from pipelines.html.trees import Trees, probabilities
@@ -72,7 +73,8 @@ def judge(page: Blocks, model: ReadyModel) -> Verdict:
     guesses = probabilities(model.first, features.matrix)
     context = block_context(guesses, features, page.nodes)
     found = probabilities(model.second, np.hstack([features.matrix, context]))
-    return Verdict(found, features.units, choose(found, features.units))
+    chosen = without_repeats(choose(found, features.units), features.stats)
+    return Verdict(found, features.units, chosen)
 
 
 def choose(probabilities: Doubles, units: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

@@ -6,8 +6,16 @@ import pytest
 from pipelines.html.blocks import read_blocks
 from pipelines.html.main_text import main_text, text_of
 
-ARTICLE = "<p>The quick brown fox jumps over the lazy dog, and the dog does not mind it at all.</p>"
-CHINESE = "<p>记者从有关部门了解到，这项工作已经取得了重要进展，今后将继续加强管理，提高服务水平。</p>"
+ENGLISH = (
+    "The quick brown fox jumps over the lazy dog, and the dog does not mind it at all.",
+    "Nobody in the village remembers when the first of the two came, but all of them tell the story.",
+    "It was a cold morning, they say, and the river had been frozen for weeks, when a shot was heard.",
+)
+CHINESE = (
+    "记者从有关部门了解到，这项工作已经取得了重要进展，今后将继续加强管理，提高服务水平。",
+    "据介绍，今年以来，全市共有三百多家企业参加了活动，群众的满意程度明显上升。",
+    "专家认为，天气变化是造成这一现象的主要原因，市民出门时应当注意安全。",
+)
 
 
 @pytest.mark.parametrize(
@@ -27,17 +35,17 @@ def test_text_of(html: str, chosen: list[int], text: str) -> None:
     assert text_of(read_blocks(html.encode()), np.array(chosen, np.bool_)).decode() == text
 
 
-@pytest.mark.parametrize("body", [ARTICLE, CHINESE], ids=["English", "Chinese"])
-def test_an_article_without_its_furniture(body: str) -> None:
+@pytest.mark.parametrize("sentences", [ENGLISH, CHINESE], ids=["English", "Chinese"])
+def test_an_article_without_its_furniture(sentences: tuple[str, ...]) -> None:
+    body = "".join(f"<p>{sentence}</p>" for sentence in sentences)
     menu = "".join(f"<li><a href=/{n}>Section {n}</a>" for n in range(12))
     html = (
-        f"<body><nav><ul>{menu}</ul></nav><article><h1>Heading of it</h1>{body * 6}</article>"
+        f"<body><nav><ul>{menu}</ul></nav><article><h1>Heading of it</h1>{body}</article>"
         f"<aside><h3>Most read</h3><ul>{menu}</ul></aside><footer><p>Copyright, all rights reserved</footer>"
     )
     found = main_text(html.encode(), 512)
     text = found.text.decode()
-    sentence = body.removeprefix("<p>").removesuffix("</p>")
-    assert text.count(sentence) == 6
+    assert all(sentence in text for sentence in sentences)
     assert not any(word in text for word in ("Section", "Most read", "Copyright"))
     assert found.sure
 
@@ -54,5 +62,5 @@ def test_nothing_to_read() -> None:
 
 
 def test_the_same_text_every_time() -> None:
-    html = f"<div><h2>A</h2>{ARTICLE * 3}<ul><li>one<li>two</ul></div>".encode()
+    html = f"<div><h2>A</h2><p>{ENGLISH[0]}<ul><li>one<li>two</ul></div>".encode()
     assert len({main_text(html, 512) for _ in range(5)}) == 1
