@@ -23,6 +23,7 @@ REAL_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 GROUPS = {"finished": "job", "world": "job", "instructed": "spark", "spark": "spark"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before the distributor reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test its group, by the dearest fixture that it or a test of its file asks for."""
     by_file: dict[Path, str] = {}

@@ -24,6 +24,7 @@ def preload() -> None:
     from dedup.minhash import MinHashConfig, signature_matrix, signatures
     from pipelines.extract import extract_text
     from quality.features import BUCKETS, linear_scores
+    from quality.signals import compute
     from text.hashing import uniform
     from text.words import segment
 
@@ -32,6 +33,7 @@ def preload() -> None:
     band_keys(signature_matrix(signatures(texts, config)), config)
     linear_scores(segment(texts), np.zeros(BUCKETS), 0.0)
     uniform(texts, 0, "preload")
+    compute(texts, pa.array(["en", "zh"]))
     extract_text(b"<html><body><p>one two</p></body></html>")
 
 
