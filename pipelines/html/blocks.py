@@ -171,7 +171,12 @@ def _start_tag(
 @kernel
 def _pass_raw(data: Bytes, i: int, text: Bytes, stack: Rows, state: State, name: np.uint64, tag: int) -> int:
     """Pass over an element of raw text, keeping the page's first title; the position behind its end tag."""
-    end = skip_raw(data, i, name)
+    open_title = bool(tag == _TITLE and state[room.OPEN_TITLE])
+    end = data.size if open_title else skip_raw(data, i, name)
+    behind = min(data.size, find(data, end, GT) + 1)
+    if tag == _TITLE and end == data.size:  # it would swallow the page: it ends at the next tag
+        state[room.OPEN_TITLE] = 1
+        end = behind = find(data, i, LT)
     untouched = state[room.BEGUN] < 0 and state[room.AT] == 0 and state[room.SKIPPING] < 0
     if tag == _TITLE and untouched:
         read_text(data, i, end, text, stack, state)
@@ -180,7 +185,7 @@ def _pass_raw(data: Bytes, i: int, text: Bytes, stack: Rows, state: State, name:
         state[room.BEGUN], state[room.SPACE], state[room.LINKED] = -1, 0, 0
     elif tag == _SCRIPT and state[room.DECLARED_TO] == 0:
         state[room.DECLARED_FROM], state[room.DECLARED_TO] = declared_range(data, i, end)
-    return min(data.size, find(data, end, GT) + 1)
+    return behind
 
 
 @borrowing

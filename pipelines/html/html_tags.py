@@ -19,13 +19,13 @@ _BREAKS = {
     LINE_BREAK: """
         br li dt dd tr div option optgroup legend caption center body html figcaption summary
         section article main header footer aside nav form fieldset address tbody thead tfoot hgroup
-        search frameset dir menu""",
+        search frameset dir menu noscript""",
     PARAGRAPH_BREAK: """
         p h1 h2 h3 h4 h5 h6 table ul ol dl blockquote pre listing xmp plaintext figure hr details
         dialog""",
 }
 _SKIPS = {
-    RAW_SKIPPED: "script style textarea iframe noembed noframes noscript title",
+    RAW_SKIPPED: "script style textarea iframe noembed noframes title",
     SKIPPED: """
         template svg select datalist canvas audio video object applet annotation annotation-xml
         rp map optgroup option""",
@@ -35,7 +35,7 @@ MARKS = (
     "nav menu", "aside", "header", "footer", "form fieldset", "table", "ul ol dl menu dir", "li dd dt",
     "article", "main", "section", "figure figcaption picture", "blockquote q", "pre listing xmp code samp",
     "a", "button label legend", "h1 h2", "h3 h4 h5 h6", "p", "details dialog", "strong b", "em i cite small",
-    "td th", "dl dt dd", "time address",
+    "td th", "dl dt dd", "time address", "noscript",
 )  # fmt: skip
 HIDDEN_MARK = 1 << len(MARKS)
 """The mark of an element with the attribute hidden, or with display:none in its style."""

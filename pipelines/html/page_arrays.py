@@ -35,9 +35,9 @@ STACK_COLUMNS = 5
 (
     AT, N_BLOCKS, N_NODES, N_NAMES, DEPTH, BEGUN, SPACE, PENDING, IN_LINKS, LINKED, LINKS_SEEN, SKIPPING, IN_PRE,
     TOO_DEEP, FIRST_LEAF, FIRST_BOX, TITLE_END, DEEPEST,
-    DECLARED_FROM, DECLARED_TO,
-) = range(20)  # fmt: skip
-STATE_SIZE = 20
+    DECLARED_FROM, DECLARED_TO, OPEN_TITLE,
+) = range(21)  # fmt: skip
+STATE_SIZE = 21
 
 # Past these a page's further blocks run together and its further elements go unnoticed.
 MOST_BLOCKS, MOST_NODES, MOST_NAMES = 1 << 16, 1 << 19, 1 << 20

@@ -75,14 +75,14 @@ class Outcome(NamedTuple):
     snippets: tuple[int, int, int, int] | None
 
 
-def example(gold: GoldPage, config: TrainConfig) -> Example | None:
-    """A gold page as an example; None where it has no block or is too long to be aligned."""
+def example(gold: GoldPage, config: TrainConfig) -> Example:
+    """A gold page as an example; one that is too long to be aligned counts nothing in training."""
     page = read_blocks(gold.html)
     labels = (
         snippet_labels(page, gold.wanted, gold.unwanted) if gold.text is None else shares(page, gold.text)
     )
-    if labels is None or not len(page.blocks):
-        return None
+    if labels is None:
+        labels = np.full(len(page.blocks), np.nan, np.float32)
     importance = (block_stats(page).figures[:, UNITS] + np.float64(config.floor)) * ~np.isnan(labels)
     importance *= (config.snippets if gold.text is None else 1.0) / max(importance.sum(), 1e-9)
     return Example(gold, page, np.nan_to_num(labels), importance)
@@ -94,7 +94,8 @@ def split_of(site: str, parts: int, purpose: str) -> int:
 
 
 def fit(examples: Sequence[Example], config: TrainConfig) -> BlockModel:
-    """A model of all three steps."""
+    """A model of all three steps, from the examples that count at all."""
+    examples = [item for item in examples if item.importance.any()]
     parts = [split_of(item.gold.site, config.inner, "inner") for item in examples]
     features: list[Features] = [None] * len(examples)  # type: ignore[list-item]
     guesses: list[Doubles] = [None] * len(examples)  # type: ignore[list-item]
@@ -213,8 +214,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     given: Any = parser.parse_args(arguments)
     config = TrainConfig()
-    found = (example(gold, config) for gold in gold_pages(given.folder))
-    examples = [item for item in found if item is not None]
+    examples = [example(gold, config) for gold in gold_pages(given.folder)]
     print(f"{len(examples)} pages, {sum(len(item.page.blocks) for item in examples)} blocks")
     if given.folds:
         for name, pages, *figures in table(cross_validate(examples, given.folds, config)):

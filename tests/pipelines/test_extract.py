@@ -118,6 +118,7 @@ HOSTILE = {
     "a million end tags": b"</p>" * 1_000_000 + b"needle",
     "a million comments": b"<!---->" * 1_000_000 + b"needle",
     "table cells without end": b"<p>needle<table>" + b"<tr><td>x" * 300_000,
+    "a million titles without end": b"<title>a" * 1_000_000 + b"<p>needle",
     "end tags under deep formatting": b"<b>" * 500 + b"</x>" * 1_000_000 + b"needle",
 }  # fmt: skip
 
