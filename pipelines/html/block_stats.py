@@ -94,41 +94,71 @@ def _stats(
     offsets: Places,
 ) -> None:
     n = blocks.shape[0]
-    _count(text, 0, title_end, table, title, True, figures, n, grams, 0)
+    _count_words(text, 0, title_end, table, title, True, figures[n], grams, 0)
     for row in range(n):
         start: Any = np.int64(blocks[row, room.START])
         end: Any = np.int64(blocks[row, room.END])
-        hashes[row], offsets[row + 1] = _count(
-            text, start, end, table, title, False, figures, row, grams, offsets[row]
+        _count_characters(text, start, end, table, figures[row])
+        hashes[row], offsets[row + 1] = _count_words(
+            text, start, end, table, title, False, figures[row], grams, offsets[row]
         )
-    _, offsets[n + 1] = _count(declared, 0, declared.size, table, title, False, figures, n, grams, offsets[n])
+    _, offsets[n + 1] = _count_words(
+        declared, 0, declared.size, table, title, False, figures[n], grams, offsets[n]
+    )
 
 
 @borrowing
 @kernel
-def _count(
+def _count_characters(text: Bytes, start: int, end: int, table: Table, out: Rows) -> None:
+    """Fill in what is counted by characters; `out` is a row of zeros."""
+    at, first = start, NOTHING
+    last: Any = NOTHING
+    while at < end:
+        code: Any
+        size: Any
+        code, size = decode(text, at, end)
+        at += size
+        entry = table[code] if code >= 0 else np.uint32(0)
+        kind = entry >> _SHIFT
+        sign: Any = np.int64(_KIND[code]) if 0 <= code < 0x10000 else OTHER
+        if kind != SEPARATOR:
+            digit = 0x30 <= code <= 0x39
+            out[DIGITS] += digit
+            out[UNITS] += 3 if kind == SOLO else 1
+            sign = NUMBER if digit else (CAPITAL if entry & _CODE_MASK != code else WORD)
+        elif sign != NOTHING:
+            if sign == STOP and code == _FULL_STOP and at < end and text[at] > 0x2F:
+                sign = OTHER  # inside a number, an address or an abbreviation
+            out[STOPS] += sign == STOP
+            out[COMMAS] += sign == COMMA
+            out[BARS] += sign == BAR
+            out[SIGNS] += 1
+        if sign != NOTHING:
+            last = sign
+            first = last if first == NOTHING else first
+    out[FIRST], out[LAST] = first, last
+
+
+@borrowing
+@kernel
+def _count_words(
     text: Bytes,
     start: int,
     end: int,
     table: Table,
     title: Hashes,
     learn: bool,
-    figures: Rows,
-    row: int,
+    out: Rows,
     grams: Hashes,
     gram: Any,
 ) -> tuple[np.uint64, int]:
-    """Fill a row of figures and the grams from `gram` on; the hash of all words, and the position behind.
+    """Fill in what is counted by words, and the grams from `gram` on; the hash of all, the position behind.
 
     `learn` puts the words into `title` instead of looking them up there.
     """
-    units = words = capitals = digits = stops = commas = signs = bars = hits = 0
-    whole, word = FNV_START, FNV_START
-    first: Any = NOTHING
-    last: Any = NOTHING
-    before: Any = SEPARATOR
+    words, at, whole, word = 0, start, FNV_START, FNV_START
     word_1 = word_2 = word_3 = np.uint64(0)
-    at = start
+    before: Any = SEPARATOR
     while at <= end:
         code: Any
         size: Any
@@ -136,45 +166,26 @@ def _count(
         at += size
         entry = table[code] if code >= 0 else np.uint32(0)
         kind: Any = np.int64(entry >> _SHIFT)
-        if before != SEPARATOR and (kind in (SEPARATOR, SOLO) or (kind == LETTER and before == SOLO)):
-            hits += _known(title, word, learn, words)
+        lower: Any = np.int64(entry & _CODE_MASK)
+        fresh = kind == SOLO or before == SEPARATOR or (kind == LETTER and before == SOLO)
+        if before != SEPARATOR and (fresh or kind == SEPARATOR):
+            out[IN_TITLE] += _known(title, word, learn, words)
             whole = (whole ^ word) * FNV_STEP
             if words >= _GRAM:
                 grams[gram] = ((word_3 * FNV_STEP ^ word_2) * FNV_STEP ^ word_1) * FNV_STEP ^ word
                 gram += 1
             word_3, word_2, word_1, word = word_2, word_1, word, FNV_START
         if kind == SEPARATOR:
-            sign: Any = np.int64(_KIND[code]) if 0 <= code < 0x10000 else (OTHER if at <= end else NOTHING)
-            if sign != NOTHING:
-                if sign == STOP and code == _FULL_STOP and at < end and text[at] > 0x2F:
-                    sign = OTHER  # inside a number, an address or an abbreviation
-                stops += sign == STOP
-                commas += sign == COMMA
-                bars += sign == BAR
-                signs += 1
-                last = sign
-                first = sign if first == NOTHING else first
             before = SEPARATOR
             continue
-        lower: Any = np.int64(entry & _CODE_MASK)
         word = (word ^ np.uint64(lower)) * FNV_STEP
-        digit = 0x30 <= code <= 0x39
-        digits += digit
-        units += 3 if kind == SOLO else 1
-        sign = NUMBER if digit else (CAPITAL if lower != code else WORD)
-        if kind == SOLO or before == SEPARATOR or (kind == LETTER and before == SOLO):
-            words += 1
-            capitals += sign == CAPITAL
-        first = sign if first == NOTHING else first
-        last = sign
+        words += fresh
+        out[CAPITALS] += fresh and lower != code
         before = kind if kind != MARK or before == SEPARATOR else before
     if 0 < words < _GRAM and not learn:
         grams[gram] = whole
         gram += 1
-    figures[row, UNITS], figures[row, WORDS], figures[row, CAPITALS] = units, words, capitals
-    figures[row, DIGITS], figures[row, STOPS], figures[row, COMMAS] = digits, stops, commas
-    figures[row, SIGNS], figures[row, BARS], figures[row, IN_TITLE] = signs, bars, hits
-    figures[row, FIRST], figures[row, LAST] = first, last
+    out[WORDS] = words
     return whole, gram
 
 
