@@ -89,7 +89,9 @@ class RowOrder:
         groups, begins = self._plan_of(epoch)
         at = int(np.searchsorted(begins, position, side="right")) - 1
         number = int(begins[at]) // self._window_rows
-        if self._window[:2] != (epoch, number):
+        # Read and replaced as one value: loaders of several threads may share an order.
+        held = self._window
+        if held[:2] != (epoch, number):
             low, high = np.searchsorted(
                 begins, [number * self._window_rows, (number + 1) * self._window_rows]
             )
@@ -98,18 +100,19 @@ class RowOrder:
             within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
             rows = np.repeat(self._starts[chosen], sizes) + within
             shuffled = rows[np.argsort(keys(rows, self._seed, ROWS, epoch), kind="stable")]
-            self._window = (epoch, number, shuffled)
+            self._window = held = (epoch, number, shuffled)
         low = int(np.searchsorted(begins, number * self._window_rows))
-        return int(begins[low]), self._window[2]
+        return int(begins[low]), held[2]
 
     def _plan_of(self, epoch: int) -> tuple[Rows, Rows]:
         """The epoch's groups in order, empty ones left out, and the place at which each begins."""
-        if self._plan[0] != epoch:
+        held = self._plan
+        if held[0] != epoch:
             groups = np.flatnonzero(self._sizes)
             groups = groups[np.argsort(keys(groups, self._seed, GROUPS, epoch), kind="stable")]
             sizes = self._sizes[groups]
-            self._plan = (epoch, groups, np.cumsum(sizes) - sizes)
-        return self._plan[1], self._plan[2]
+            self._plan = held = (epoch, groups, np.cumsum(sizes) - sizes)
+        return held[1], held[2]
 
 
 class MixedOrder:
