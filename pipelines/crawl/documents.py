@@ -42,7 +42,7 @@ class CrawlDocumentsStage(Stage):
     """
 
     name: ClassVar[str] = "crawl_documents"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     libraries: ClassVar[tuple[str, ...]] = ("fastwarc", "resiliparse")
 
     source: str

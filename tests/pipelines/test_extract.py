@@ -143,7 +143,6 @@ def test_a_page_without_main_content_gives_what_is_visible() -> None:
     assert found.no_main_content
     assert "words" in found.text
     assert "Legal" not in found.text
-    assert extract(page).no_main_content
     for config in (RESILIPARSE, ExtractConfig()):
         bare = extract(b"<body><footer>Legal notice</footer></body>", None, config)
         assert (bare.text, bare.no_main_content) == ("Legal notice", True)

@@ -44,7 +44,8 @@ def texts(page: Blocks) -> list[str]:
     ],
     ids=[
         "inline", "paragraphs", "line breaks", "lists", "cells", "preformatted", "comments", "raw text",
-        "never shown", "self-closing", "no tags", "soft hyphens", "without scripts", "titles without end", "plaintext", "blank", "unfinished tag",
+        "never shown", "self-closing", "no tags", "soft hyphens", "without scripts",
+        "titles without end", "plaintext", "blank", "unfinished tag",
         "other bytes", "nothing",
     ],
 )  # fmt: skip

@@ -81,3 +81,21 @@ def test_importance_nothing_teaches_nothing() -> None:
         given, [labels(page) for page in given], [np.zeros(len(page.blocks)) for page in given], names
     )
     assert len(model.names) == 0
+
+
+def test_only_the_innermost_elements_are_near() -> None:
+    wrapped = [
+        read_blocks(b"<div class=%s><div><div><p>x</div></div></div>" % (b"story" if i % 2 else b"menu"))
+        for i in range(40)
+    ]
+    model = train_name_weights(
+        wrapped,
+        [np.full(1, i % 2, np.float32) for i in range(40)],
+        [np.full(1, 5.0)] * 40,
+        known_names(wrapped, [str(i) for i in range(40)], 2),
+    )
+    near = {name for page in wrapped for name in page.names[page.nodes[3, room.NAMES_FROM] :].tolist()}
+    weights = dict(zip(model.names.tolist(), model.weights.tolist(), strict=True))
+    far = [pair for name, pair in weights.items() if name not in near]
+    assert len(far) >= 2
+    assert all(pair[0] == 0 and pair[1] != 0 for pair in far)
