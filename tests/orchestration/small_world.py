@@ -58,7 +58,8 @@ def write_warc(path: Path, pages: list[tuple[str, bytes]]) -> None:
 
 def odd_pages(random: Random) -> list[tuple[str, bytes]]:
     """Pages for one rule each, and one with an address to write to."""
-    again = "\n\n".join([prose(random, 30).replace("\n\n", " ")] * 6)
+    # Within a paragraph: of equal paragraphs the extractor keeps one.
+    again = " ".join([prose(random, 30).replace("\n\n", " ")] * 6)
     written = prose(random, 150) + f"\n\nWrite to {EMAIL} before noon. " + prose(random, 60)
     texts = {
         "http://blocked.example/1": prose(random, 200),
@@ -93,9 +94,9 @@ def build(folder: Path) -> dict[str, Any]:
             text = text + "\n\n" + questions[number // 15] + "\n\n" + prose(random, 150)
         pages.append((f"http://site{number % 9}.example/{number}", page(f"Page {number}", text)))
     again = [(url + "?print=1", html) for url, html in pages[:10]]
-    edited = [
-        (url + "?v=2", html.replace(b"</main>", b"<p>Edited today.</p></main>")) for url, html in pages[10:20]
-    ]
+    # A sentence, as a line of two words may be taken for what stands around a text.
+    edit = b"<p>Edited by its author, who found a word that was wrong in the second line.</p></main>"
+    edited = [(url + "?v=2", html.replace(b"</main>", edit)) for url, html in pages[10:20]]
     pages += odd_pages(random)
     (folder / "blocked.txt").write_text("blocked.example\n")
     (folder / "listed.txt").write_text("zuzu baba\n")

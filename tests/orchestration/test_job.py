@@ -44,7 +44,7 @@ def test_every_document_has_one_decision_with_its_evidence(finished: Path) -> No
     assert len(decisions) == current(root, "documents").rows
     reasons = {row["reason"] for row in decisions}
     assert {"kept", "exact_duplicate", "near_duplicate", "repeated"} <= reasons
-    assert {"blocked_address", "gopher_dup_paragraphs", "listed_words"} <= reasons
+    assert {"blocked_address", "gopher_dup_5gram", "listed_words"} <= reasons
     kept = {row["doc_id"] for row in decisions if row["keep"]}
     for row in decisions:
         if row["reason"] in ("exact_duplicate", "near_duplicate"):
