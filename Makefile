@@ -21,10 +21,10 @@ demo-train: setup-train  ## train and align a small GPT on the demo's corpus, an
 	$(BIN)/python -m pipelines.training_report
 
 test: setup-dev  ## the everyday tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 test-slow: setup-dev  ## the tests that train, or run whole jobs, for longer than an everyday run should take
-	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --no-loadscope-reorder
 
 check: setup-dev  ## everything that a change must pass besides the tests
 	$(BIN)/ruff format --check .
