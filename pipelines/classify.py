@@ -1,6 +1,7 @@
 """The quality classifier on datasets: its training sample and its fit."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.engine import storage
 from pipelines.engine.dataset import iter_shard, read_shard
 from pipelines.schemas import DOCUMENTS
-from quality.classifier import CARD_FILE, WEIGHTS_FILE, FitConfig, ModelError, QualityClassifier
+from quality import language
+from quality.classifier_base import FitConfig, ModelError
+from quality.classifier_kinds import Choice
+from quality.classifier_languages import QualityModel, fit_model
+from quality.classifier_report import report
 from quality.domains import site_of
 from quality.examples import Examples
+from quality.fasttext_training import FastTextConfig
 from text.hashing import uniform
 
 CRAWL_ROLE = "crawl"
@@ -33,15 +39,54 @@ class ClassifierConfig(BaseModel):
         ge=1,
     )
     seed: int = Field(default=1, description="seed of the draw of the sample", ge=0)
+    kind: Choice = Field(
+        default="logistic_regression",
+        description="logistic_regression: the paper's; fasttext: DCLM's; best: the one with the higher ROC AUC on "
+        "the same held-out sites",
+    )
     fit: FitConfig = Field(default=FitConfig(), description="how the classifier is fitted and evaluated")
+    fasttext: FastTextConfig = Field(default=FastTextConfig(), description="how fastText is trained")
+    per_language: list[str] = Field(
+        default=[],
+        description="lid.176 codes of the languages that get a classifier of their own; empty: one for all",
+    )
+    min_language_examples: int = Field(
+        default=200,
+        description="fewest examples of each class, held-out ones aside, for a language's own classifier",
+        ge=1,
+    )
+    report_documents: int = Field(
+        default=5,
+        description="held-out documents of each class that the report shows with the highest and the lowest scores "
+        "and nearest to 0.5",
+        ge=0,
+        le=100,
+    )
+
+
+class Fitted(NamedTuple):
+    """A model and its report (quality.classifier_report)."""
+
+    model: QualityModel
+    report: dict[str, Any]
 
 
 def fit_classifier(
     documents: str, shards: Sequence[str], roles: Mapping[str, str], config: ClassifierConfig
-) -> QualityClassifier:
+) -> Fitted:
     """Fit on a sample of the documents dataset in the folder `documents`; see `training_sample`."""
     positive, negative = training_sample(documents, shards, roles, config)
-    return QualityClassifier(config.fit).fit(positive, negative)
+    model, split = fit_model(
+        positive,
+        negative,
+        config.kind,
+        config.fit,
+        config.fasttext,
+        config.per_language,
+        config.min_language_examples,
+    )
+    told = report(model, positive, negative, split, config.fit.pareto_alpha, config.report_documents)
+    return Fitted(model, told)
 
 
 def training_sample(
@@ -61,25 +106,27 @@ def training_sample(
             f"{documents}: the quality classifier needs documents with words from the crawl and from curated "
             f"sources, found roles {sorted(chosen['role'].unique().to_pylist())}; add the missing kind"
         )
-    texts = _read_texts(documents, shards, chosen, config.max_characters)
+    texts, languages = _read_texts(documents, shards, chosen, config)
     sites = pa.array([site_of(url) for url in chosen["url"].to_pylist()], pa.string())
     classes = []
     for mask in (pc.invert(crawled), crawled):
         mask = mask.combine_chunks()
-        sources = chosen["source"].combine_chunks().filter(mask)
-        classes.append(Examples(texts.filter(mask), sites.filter(mask), sources))
+        sources, urls = (chosen[name].combine_chunks().filter(mask) for name in ("source", "url"))
+        own = None if languages is None else languages.filter(mask)
+        classes.append(Examples(texts.filter(mask), sites.filter(mask), sources, own, urls))
     return classes[0], classes[1]
 
 
-def load_model(folder: str) -> QualityClassifier:
-    """Read a classifier from a local or remote folder; quality.classifier.ModelError where there is none."""
-    files = {}
-    for name in (WEIGHTS_FILE, CARD_FILE):
-        path = storage.join(folder, name)
+def load_model(folder: str) -> QualityModel:
+    """Read a quality model from a local or remote folder; quality.classifier.ModelError where there is none."""
+
+    def read(name: str) -> bytes:
+        path = storage.join(folder, *name.split("/"))
         if not storage.exists(path):
             raise ModelError(f"{path}: no such file; run the asset that fits the classifier first")
-        files[name] = storage.read_bytes(path)
-    return QualityClassifier.from_files(files, folder)
+        return storage.read_bytes(path)
+
+    return QualityModel.read(read, folder)
 
 
 def _choose(
@@ -149,11 +196,14 @@ def _quotas(available: Mapping[str, int], total: int) -> dict[str, int]:
 
 
 def _read_texts(
-    documents: str, shards: Sequence[str], chosen: pa.Table, max_characters: int
-) -> pa.ChunkedArray:
-    """The beginnings of the chosen texts, in the order of `chosen` (by shard and row)."""
+    documents: str, shards: Sequence[str], chosen: pa.Table, config: ClassifierConfig
+) -> tuple[pa.ChunkedArray, pa.Array | None]:
+    """The beginnings of the chosen texts, in the order of `chosen` (by shard and row), and the languages of the whole
+    texts where the config asks for classifiers by language.
+    """
     numbers, rows = chosen["shard"].to_numpy(), chosen["row"].to_numpy()
     chunks: list[pa.Array] = []
+    languages: list[pa.Array] = []
     for number in np.unique(numbers):
         wanted = rows[numbers == number]
         first = 0
@@ -162,5 +212,8 @@ def _read_texts(
             first += group.num_rows
             if len(inside):
                 texts = group["text"].take(pa.array(inside))
-                chunks += pc.utf8_slice_codeunits(texts, 0, max_characters).chunks
-    return pa.chunked_array(chunks, pa.string())
+                chunks += pc.utf8_slice_codeunits(texts, 0, config.max_characters).chunks
+                if config.per_language:
+                    languages.append(language.identify(texts)["language"])
+    named = pa.concat_arrays(languages) if languages else None
+    return pa.chunked_array(chunks, pa.string()), named

@@ -19,6 +19,7 @@ from pipelines.list_files import digest_files
 from pipelines.schemas import DOCUMENTS, SIGNALS, DatasetSchema
 from quality import catalogue, language, machine_written, pii, toxicity
 from quality.classifier import QualityClassifier
+from quality.classifier_languages import QualityModel
 from quality.signals import compute
 from quality.word_lists import SIGNALS as WORD_LIST_SIGNALS
 from quality.word_lists import WordListConfig, WordLists
@@ -162,7 +163,7 @@ class SignalsStage(Stage):
                 "doc_id": documents["doc_id"],
                 "language": found["language"],
                 "language_score": found["language_score"],
-                "quality_score": pa.array(classifier.score(texts)),
+                "quality_score": pa.array(classifier.score(texts, found["language"])),
             }
             out.write(SIGNALS.name, pa.table(columns | measures.of(texts, found["language"])))
             out.count(RECORDS, documents.num_rows)
@@ -220,12 +221,12 @@ def _measures(config: str) -> Measures:
     return Measures(SignalsConfig.model_validate_json(config))
 
 
-def _classifier(stage: SignalsStage) -> QualityClassifier:
+def _classifier(stage: SignalsStage) -> QualityModel:
     return _planned(stage.model, stage.model_digest, stage.language_digest)
 
 
 @lru_cache(maxsize=1)
-def _planned(model: str, model_digest: str, language_digest: str) -> QualityClassifier:
+def _planned(model: str, model_digest: str, language_digest: str) -> QualityModel:
     """The classifier, loaded once a process; it and the language model are checked to be those of the plan."""
     classifier = load_model(model)
     for name, planned, found in (

@@ -1,5 +1,6 @@
 """documents → quality_model → signals, and documents → sketches."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dedup.bands import hit_curve
 from dedup.minhash import MinHashConfig
 from pipelines.build.built import Built, aligned
+from pipelines.classifier_tables import page, tables
 from pipelines.classify import ClassifierConfig, fit_classifier
 from pipelines.deduplication.sketch import SketchStage, schema_of
 from pipelines.engine.artifact import build_artifact
@@ -18,7 +20,8 @@ from pipelines.schemas import SIGNALS, SKETCHES
 from pipelines.signals import SignalsConfig, SignalsStage
 
 MODEL = "quality_model"
-_MODEL_CODE_VERSION = 2
+REPORT_PAGE, REPORT_FILE = "report.md", "report.json"
+_MODEL_CODE_VERSION = 3
 
 
 class SketchesConfig(BaseModel):
@@ -30,19 +33,21 @@ class SketchesConfig(BaseModel):
 
 
 def build_quality_model(mill: Mill, config: ClassifierConfig) -> Built:
-    """Fit the quality classifier on the curated sources against the unfiltered crawl."""
+    """Fit the quality classifier on the curated sources against the unfiltered crawl, and report on it."""
     documents = current_inputs(mill.root, "documents")["documents"]
     roles: dict[str, str] = documents.manifest["details"]["roles"]
 
     def make(folder: Path) -> dict[str, Any]:
-        model = fit_classifier(documents.folder, documents.shards, roles, config)
+        model, report = fit_classifier(documents.folder, documents.shards, roles, config)
         model.save(folder)
-        return {"card": model.card}
+        (folder / REPORT_PAGE).write_text(page(model.card, report), encoding="utf-8")
+        (folder / REPORT_FILE).write_text(json.dumps(report, indent=2, ensure_ascii=False), encoding="utf-8")
+        return {"card": model.card, "report": report}
 
     key = {"config": config.model_dump(mode="json"), "code": _MODEL_CODE_VERSION}
     version = build_artifact(mill.root, MODEL, key, make, {"documents": documents})
-    metadata = _metrics(version.manifest["details"]["card"])
-    return Built((version,), metadata=metadata)
+    card, report = (version.manifest["details"][name] for name in ("card", "report"))
+    return Built((version,), metadata=_metrics(report), tables=tables(card, report))
 
 
 def build_signals(mill: Mill, config: SignalsConfig) -> Built:
@@ -78,6 +83,7 @@ def _hit_curve_rows(bands: int, rows: int) -> list[list[Any]]:
     return [["Jaccard similarity", f"P(candidate), {bands} bands of {rows}"], *curve]
 
 
-def _metrics(card: dict[str, Any]) -> dict[str, Any]:
-    held_out = card.get("held_out") or {}
-    return {k: v for k, v in held_out.items() if isinstance(v, (int, float))}
+def _metrics(report: dict[str, Any]) -> dict[str, Any]:
+    figures = {k: v for k, v in (report["figures"] or {}).items() if isinstance(v, (int, float))}
+    fitted = report["pareto_fit"]
+    return figures if fitted is None else figures | {"pareto_alpha_fitted": fitted["alpha"]}

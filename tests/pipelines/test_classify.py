@@ -83,9 +83,9 @@ def test_sample_and_model_do_not_depend_on_the_shards(table, folder, tmp_path, s
     one = training_sample(str(folder), SHARDS, ROLES, config)
     other = training_sample(str(tmp_path / "other"), names[::-1], ROLES, config)
     assert [rows_of(examples) for examples in one] == [rows_of(examples) for examples in other]
-    models = [fit_classifier(str(folder), SHARDS, ROLES, config)]
-    models.append(fit_classifier(str(tmp_path / "other"), names, ROLES, config))
-    assert models[0].to_files() == models[1].to_files()
+    fitted = [fit_classifier(str(folder), SHARDS, ROLES, config)]
+    fitted.append(fit_classifier(str(tmp_path / "other"), names, ROLES, config))
+    assert fitted[0].model.to_files() == fitted[1].model.to_files()
 
 
 def test_sample_is_spread_over_roles_and_leaves_out_texts_without_words(folder):

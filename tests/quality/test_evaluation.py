@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from quality.evaluation import best_threshold, evaluate
+from quality.evaluation import REFERENCES, at_keep_rate, best_threshold, by_source, confusion, evaluate
 from quality.pareto import keep_probability
 
 scores = arrays(
@@ -44,7 +44,7 @@ def test_threshold_has_the_largest_difference_of_rates(positive, negative):
 def test_no_figure_but_the_counts_depends_on_the_class_ratio(positive, negative, times):
     def ratio_free(figures):
         table = [{k: v for k, v in row.items() if k != "n"} for row in figures.pop("calibration")]
-        del figures["n_positive"], figures["n_negative"]
+        del figures["n_positive"], figures["n_negative"], figures["confusion"]
         return json.loads(json.dumps([figures, table]), parse_float=lambda text: round(float(text), 9))
 
     once = evaluate(positive, negative, 9.0)
@@ -72,3 +72,60 @@ def test_calibration_table_by_hand():
 def test_both_classes_are_needed():
     with pytest.raises(ValueError, match="found 0 positive, 2 negative"):
         evaluate(np.array([]), np.array([0.1, 0.2]), 9.0)
+
+
+@given(scores, scores, st.floats(0, 1))
+def test_a_keep_rate_is_the_lowest_limit_that_the_crawl_allows(positive, negative, rate):
+    told = at_keep_rate(positive, negative, rate)
+    candidates = sorted({*positive.tolist(), *negative.tolist()})
+    allowed = [limit for limit in candidates if (negative >= limit).mean() <= rate + 1e-12]
+    assert told["limit"] == (allowed[0] if allowed else None)
+    if allowed:
+        recall, false_rate = (positive >= allowed[0]).mean(), (negative >= allowed[0]).mean()
+        assert told["recall"] == pytest.approx(recall)
+        assert told["precision"] == (
+            pytest.approx(recall / (recall + false_rate)) if recall + false_rate else None
+        )
+    else:
+        assert (told["precision"], told["recall"]) == (None, 0.0)
+
+
+def test_keep_rates_hold_that_of_the_pareto_keep():
+    draw = np.random.default_rng(0)
+    positive, negative = draw.beta(5, 2, 300), draw.beta(2, 5, 400)
+    figures = evaluate(positive, negative, 9.0)
+    kept = figures["pareto_keep"]
+    assert round(kept["negative"], 6) in [row["rate"] for row in figures["at_keep_rates"]]
+    assert kept["precision"] == pytest.approx(kept["positive"] / (kept["positive"] + kept["negative"]))
+    precisions = [row["precision"] for row in figures["at_keep_rates"]]
+    assert precisions == sorted(precisions, reverse=True)
+
+
+def test_confusion_counts_documents():
+    told = confusion(np.array([0.5, 0.9, 0.1]), np.array([0.49, 0.5, 0.0, 0.2]), 0.5)
+    assert told == {
+        "limit": 0.5,
+        "true_positive": 2,
+        "false_negative": 1,
+        "false_positive": 1,
+        "true_negative": 3,
+    }
+
+
+def test_sources_are_told_apart():
+    rows = by_source(np.array([0.9, 0.1, 0.6, 0.7]), ["b", "b", "a", "b"], 0.65, 9.0)
+    assert [row["source"] for row in rows] == ["a", "b"]
+    assert rows[1] == {
+        "source": "b",
+        "n": 3,
+        "mean_score": pytest.approx(1.7 / 3),
+        "median_score": 0.7,
+        "at_half": pytest.approx(2 / 3),
+        "at_threshold": pytest.approx(2 / 3),
+        "pareto_keep": pytest.approx(keep_probability([0.9, 0.1, 0.7]).mean()),
+    }
+
+
+def test_the_papers_keep_rate_is_one_in_eighty():
+    assert REFERENCES[0].who == "GPT-3"
+    assert REFERENCES[0].kept == pytest.approx(0.0127, abs=5e-5)

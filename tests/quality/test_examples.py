@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quality.examples import Examples, held_out
+from quality.examples import Examples, Split, held_out, split_examples
 from tests.text_forms import FORMS
 
 
@@ -81,7 +81,7 @@ def test_sites_may_all_be_null():
     assert (held_out(named, negative, 0.5, 1)[0] == held_out(unnamed, negative, 0.5, 1)[0]).all()
 
 
-@pytest.mark.parametrize("column", ["groups", "sources"])
+@pytest.mark.parametrize("column", ["groups", "sources", "languages", "urls"])
 def test_columns_of_another_length_are_refused(column):
     with pytest.raises(ValueError, match=f"2 texts but 1 {column}"):
         Examples(pa.chunked_array([["a", "b"]]), **{column: pa.array(["x"])})
@@ -96,3 +96,74 @@ def test_every_form_of_texts_makes_the_same_examples(form):
     np.testing.assert_array_equal(mask, expected)
     assert made.take(mask).cast(pa.string()).to_pylist() == plain.take(expected).to_pylist()
     assert made.count_by_source(~mask) == {"web": int((~mask).sum())}
+
+
+SITES = st.lists(st.sampled_from([*"abcdefghijklmnop", None]), min_size=2, max_size=200)
+
+
+@given(SITES, SITES, st.floats(0.05, 0.6), st.integers(0, 5))
+def test_no_site_straddles_the_split_unless_it_is_larger_than_the_share(positive, negative, share, seed):
+    """Sites of both classes together: one that is only fitted in one class must not be held out in the other."""
+    classes = numbered("p", len(positive), positive), numbered("n", len(negative), negative)
+    masks = held_out(*classes, share, seed)
+    large = {
+        site
+        for sites in (positive, negative)
+        for site in sites
+        if site is not None and sites.count(site) > share * len(sites)
+    }
+    held, left = set(), set()
+    for sites, mask in zip((positive, negative), masks, strict=True):
+        held |= {site for site, out in zip(sites, mask, strict=True) if out}
+        left |= {site for site, out in zip(sites, mask, strict=True) if not out}
+    assert not (held & left) - large - {None}
+
+
+def test_selected_examples_keep_what_is_known_of_them():
+    examples = Examples(
+        pa.chunked_array([["a", "b"], ["c"]]),
+        groups=["x", None, "y"],
+        sources=["s", "t", "u"],
+        languages=["en", "zh", "en"],
+        urls=["http://x/", "file", "http://y/"],
+    )
+    chosen = examples.select(np.array([True, False, True]))
+    assert chosen.texts.to_pylist() == ["a", "c"]
+    columns = [getattr(chosen, name).to_pylist() for name in ("groups", "sources", "languages", "urls")]
+    assert columns == [["x", "y"], ["s", "u"], ["en", "en"], ["http://x/", "http://y/"]]
+    plain = Examples(examples.texts).select(np.array([False, True, False]))
+    assert (plain.texts.to_pylist(), plain.groups, plain.languages) == (["b"], None, None)
+
+
+def test_rows_of_a_language():
+    examples = Examples(pa.chunked_array([["a", "b", "c"]]), languages=["en", None, "zh"])
+    assert examples.of_language("zh").tolist() == [False, False, True]
+    assert Examples(examples.texts).of_language("zh").tolist() == [False] * 3
+
+
+def test_names_of_sources():
+    texts = pa.chunked_array([["a", "b"]])
+    assert Examples(texts, sources=["web", None]).names_of_sources() == ["web", "unnamed"]
+    assert Examples(texts).names_of_sources() == ["unnamed"] * 2
+
+
+def test_a_split_of_some_rows_keeps_what_is_held_out():
+    positive, negative = numbered("p", 200), numbered("n", 300)
+    split = split_examples(positive, negative, 0.3, 1)
+    assert split.note is None
+    some = np.arange(200) < 100, np.arange(300) >= 150
+    part = split.select(*some)
+    assert part.positive.tolist() == split.positive[:100].tolist()
+    assert part.negative.tolist() == split.negative[150:].tolist()
+    assert part.note is None
+    few = split.select(np.arange(200) < 5, some[1])
+    assert few.positive.tolist() == split.positive[:5].tolist()
+    assert "at least 10 of each are needed" in few.note
+
+
+def test_too_few_rows_are_not_split():
+    split = split_examples(numbered("p", 20), numbered("n", 300), 0.2, 1)
+    assert not split.positive.any()
+    assert not split.negative.any()
+    assert split.note.startswith("not evaluated, fitted on all rows: a held-out share of 0.2 gives ")
+    assert isinstance(split, Split)
