@@ -22,6 +22,7 @@ from model.sampling import SamplingConfig
 from model.tokenizer import encode_dialogue, end_ids
 
 Message = dict[str, str]
+TALK = SamplingConfig(max_new_tokens=128)  # what a file of settings does not say
 
 
 @dataclass
@@ -113,7 +114,7 @@ def main() -> None:
     parser.add_argument("--system", default="", help="the system's turn, before all others")
     given = parser.parse_args()
     try:
-        sampling = load_config(SamplingConfig, given.sampling or {"max_new_tokens": 128})
+        sampling = load_config(SamplingConfig, given.sampling or {}, TALK)
         model, tokenizer = open_model(given.model, "auto", "auto")
         conversation = Conversation(model, tokenizer, sampling, given.system)
     except (ValueError, OSError) as error:

@@ -6,24 +6,25 @@ A wrong key would otherwise train for hours with a default in its place.
 import json
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
 
-def load_config(cls: type[T], source: str | Path | Mapping[str, Any]) -> T:
-    """A config from a JSON file or a mapping; what a nested object leaves out is as in its field's default.
+def load_config(cls: type[T], source: str | Path | Mapping[str, Any], base: T | None = None) -> T:
+    """A config from a JSON file or a mapping; what it leaves out is as in `base`, or else as the class has it.
 
+    A nested object that leaves keys out keeps those of its place: of `base`, or of its field's default.
     A ValueError names the file, the key (`optimizer.beta2`), what was expected, and for an unknown key those known.
     """
     if isinstance(source, Mapping):
-        return _build(cls, source, where="")
+        return _build(cls, source, "", base)
     path = Path(source)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return _build(cls, values, where="")
+        return _build(cls, values, "", base)
     except json.JSONDecodeError as error:
         raise ValueError(f"{path}: not JSON: {error}") from error
     except ValueError as error:
@@ -50,14 +51,22 @@ def _build(cls: type[T], values: Any, where: str, base: T | None = None) -> T:
     if missing:
         raise ValueError(f"missing key {prefix}{missing[0]}")
     hints = get_type_hints(cls)
-    defaults = {item.name: item.default for item in declared}
+    places = {item.name: item for item in declared}
     given = {
-        name: _value(hints[name], value, f"{prefix}{name}", defaults[name]) for name, value in values.items()
+        name: _value(hints[name], value, f"{prefix}{name}", _default(places[name], base))
+        for name, value in values.items()
     }
     try:
         return cls(**given) if base is None else replace(base, **given)  # type: ignore[type-var]
     except ValueError as error:
         raise ValueError(f"in {where}: {error}" if where else str(error)) from error
+
+
+def _default(place: Field[Any], base: Any) -> Any:
+    """What stands at a field where nothing is given: in `base`, or else in the class."""
+    if base is not None:
+        return getattr(base, place.name)
+    return place.default if place.default_factory is MISSING else place.default_factory()
 
 
 def _value(hint: Any, value: Any, where: str, default: Any = None) -> Any:

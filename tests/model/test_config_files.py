@@ -125,6 +125,32 @@ class Special:
     maybe: Inner | None = Inner(steps=9)
 
 
+@dataclass(frozen=True)
+class Place:
+    special: Special = Special(inner=Inner(beta=0.25), maybe=None)
+    made: Inner = field(default_factory=lambda: Inner(beta=0.125))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"special": {"inner": {"steps": 4}}}, Place(Special(Inner(0.25, 4), None))),
+        ({"special": {"maybe": {"steps": 4}}}, Place(Special(Inner(0.25), Inner(steps=4)))),
+        ({"made": {"steps": 4}}, Place(made=Inner(0.125, 4))),
+    ],
+    ids=["two levels down", "null at its place", "from a factory"],
+)
+def test_a_nested_object_keeps_what_its_place_sets(values: dict[str, Any], expected: Place) -> None:
+    assert load_config(Place, values) == expected
+
+
+def test_what_is_left_out_is_as_in_the_base(tmp_path: Path) -> None:
+    base = Special(Inner(0.75, 8), None)
+    (tmp_path / "run.json").write_text('{"inner": {"steps": 4}}')
+    assert load_config(Special, tmp_path / "run.json", base) == Special(Inner(0.75, 4), None)
+    assert load_config(Special, {}, base) == base
+
+
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
