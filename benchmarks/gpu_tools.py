@@ -194,8 +194,7 @@ def bandwidth(device: torch.device) -> float | None:
     """Memory bandwidth by the data sheet, bytes a second; None for a CPU or a device that the table lacks."""
     if device.type != "cuda":
         return None
-    name = torch.cuda.get_device_name(device)
-    return next((rate for part, rate in HBM_BANDWIDTH.items() if part in name), None)
+    return flops.of_device(HBM_BANDWIDTH, torch.cuda.get_device_name(device))
 
 
 def kv_bytes(shape: GPTConfig, item: int) -> int:

@@ -6,10 +6,13 @@ Attention counts only those before the query: its window is `window - 1`.
 
 | route     | runs on           | dense layer             | local layer                                            |
 |-----------|-------------------|-------------------------|--------------------------------------------------------|
-| varlen    | CUDA, bf16, fp16  | Flash Attention (torch) | the same; blocks outside of the band are skipped       |
+| varlen    | CUDA, bf16, fp16* | Flash Attention (torch) | the same; blocks outside of the band are skipped       |
 | flex      | all; fast on CUDA | FlexAttention           | the same; 128 x 128 blocks outside are skipped         |
 | sdpa      | all               | SDPA, causal            | SDPA by chunks: W queries, the 2 W keys up to the last |
 | reference | all               | the definition: a masked softmax of T x T scores in fp32, to test by             |
+
+* Flash Attention wants a GPU of the Ampere generation or newer, and heads of 8, 16, ... 256 features; `auto` looks
+  at the heads alone, since a working dtype of bf16 supposes such a GPU.
 """
 
 import functools
@@ -26,6 +29,7 @@ from torch.nn.attention.varlen import varlen_attn
 Route = Literal["auto", "varlen", "flex", "sdpa", "reference"]
 # Before torch 2.11 varlen_attn took `is_causal` and knew no window.
 VARLEN_HAS_WINDOW = "window_size" in inspect.signature(varlen_attn).parameters
+FLASH_STEP, FLASH_WIDEST = 8, 256  # features of a head that Flash Attention can have
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, window: int | None, route: Route = "auto") -> Tensor:
@@ -86,7 +90,8 @@ def _sdpa_band(q: Tensor, k: Tensor, v: Tensor, window: int) -> Tensor:
 
 
 def _varlen_runs(q: Tensor) -> bool:
-    return q.is_cuda and q.dtype in (torch.bfloat16, torch.float16) and VARLEN_HAS_WINDOW
+    fits = q.shape[-1] % FLASH_STEP == 0 and q.shape[-1] <= FLASH_WIDEST
+    return q.is_cuda and q.dtype in (torch.bfloat16, torch.float16) and fits and VARLEN_HAS_WINDOW
 
 
 def _varlen(q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:

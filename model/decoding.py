@@ -150,7 +150,7 @@ class _Batch:
         logits = self._prefill()
         step_model = _Step(self.model, self.cache)
         # Text is compared on the host, so stop strings are looked for after every token.
-        every = CUDA_CHECK_EVERY if self.device.type == "cuda" and not self.config.stop else 1
+        every = CUDA_CHECK_EVERY if on_cuda(self.device) and not self.config.stop else 1
         for step in range(self.config.max_new_tokens):
             tokens = self._draw(logits, step)
             if step + 1 == self.config.max_new_tokens:
@@ -232,7 +232,7 @@ class _Step:
         self.tokens = torch.zeros_like(cache.lengths)
 
     def __call__(self, tokens: Tensor) -> Tensor:
-        if tokens.device.type != "cuda":
+        if not on_cuda(tokens.device):
             return self._logits(tokens)
         reach = -(-(self.cache.used + 1) // HORIZON)
         self.tokens.copy_(tokens)
@@ -260,10 +260,16 @@ class _Step:
         self.cache.lengths.copy_(lengths)
         self.cache.used = used
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # By default a call of any thread ends the capture, and a loader may pin its batches meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             logits = self._logits(self.tokens)
         self.cache.used = used
         return graph, logits
+
+
+def on_cuda(device: torch.device) -> bool:
+    """Whether steps are replayed there, and looking at a result waits."""
+    return device.type == "cuda"
 
 
 @contextmanager

@@ -5,6 +5,8 @@ computes; the second formula counts what causality and the band leave. A product
 2mkn; a backward pass counts twice the forward pass.
 """
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -13,12 +15,14 @@ from model.gpt_config import GPTConfig
 
 # Dense bf16 peaks of the vendors' data sheets, FLOP/s. Sparse peaks are twice these, and are a common mistake.
 PEAKS = {
+    "GH200": 989e12,
     "H200": 989e12,
     "H100 PCIe": 756e12,
     "H100 NVL": 835e12,
     "H100": 989e12,
     "A100": 312e12,
     "L40S": 362e12,
+    "L40": 181e12,
     "L4": 121e12,
     "RTX 4090": 165e12,
     "V100": 125e12,
@@ -54,8 +58,16 @@ def device_peak(device: torch.device) -> float | None:
     """Dense bf16 peak of the device in FLOP/s by its name; None for a CPU or a device that the table lacks."""
     if device.type != "cuda":
         return None
-    name = torch.cuda.get_device_name(device)
-    return next((peak for part, peak in PEAKS.items() if part in name), None)
+    return of_device(PEAKS, torch.cuda.get_device_name(device))
+
+
+def of_device(figures: Mapping[str, float], name: str) -> float | None:
+    """The figure of the first key that stands in a device's name as whole words, None where none does.
+
+    >>> of_device({"L4": 121e12}, "NVIDIA L40S") is None
+    True
+    """
+    return next((value for part, value in figures.items() if re.search(rf"\b{part}\b", name)), None)
 
 
 @dataclass(frozen=True)

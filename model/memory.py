@@ -10,6 +10,8 @@ import torch
 from model.gpt_config import GPTConfig
 
 FLOAT32 = 4
+# How those say it that are no torch.OutOfMemoryError: the CPU's allocator, CUDA's driver, its libraries' work space.
+OUT_OF_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
 SAVED_ACTIVATIONS = 16  # widths d_model kept for the backward pass, a token and layer; see `estimate`
 
 
@@ -92,4 +94,6 @@ def advice(key: str, value: int) -> Iterator[None]:
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or any(
+        words in str(error) for words in OUT_OF_MEMORY
+    )

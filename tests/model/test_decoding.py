@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from model import decoding, kv_cache
 from model.decoding import CUDA_CHECK_EVERY, generate
 from model.gpt import GPT
 from model.gpt_config import GPTConfig
 from model.sampling import SamplingConfig, choose, row_keys
+from tests.model.simulated_graphs import simulate
 
 CONFIG = GPTConfig(vocab_size=40, context=64, n_layer=3, n_head=2, d_model=16, band=8)
 GREEDY = SamplingConfig(temperature=0, max_new_tokens=20)
@@ -164,6 +166,35 @@ def test_dropout_is_off_and_training_mode_comes_back(model: GPT) -> None:
     first, second = (generate(dropping, [[1, 2]], GREEDY, ()).ids[0].tolist() for _ in range(2))
     assert first == second
     assert dropping.training
+
+
+@pytest.mark.parametrize(
+    ("config", "ends"),
+    [
+        pytest.param(GREEDY, {0}, id="greedy"),
+        pytest.param(
+            replace(SAMPLED, max_new_tokens=2 * CUDA_CHECK_EVERY + 3), set(range(6)), id="rows_leave"
+        ),
+        pytest.param(replace(SAMPLED, frequency_penalty=1.5, max_rows=5), {0}, id="penalised_in_batches"),
+    ],
+)
+@pytest.mark.parametrize("even", [False, True], ids=["prompts_of_many_lengths", "of_one_length"])
+def test_replayed_steps_give_what_steps_give(
+    model: GPT, config: SamplingConfig, ends: set[int], even: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (decoding, kv_cache):  # so that the reach grows on the way
+        monkeypatch.setattr(module, "HORIZON", 8)
+    prompts = [prompt[:1] * 5 if even else prompt for prompt in random_prompts(12)]
+    expected = generate(model, prompts, config, ends)
+    graphs = simulate(monkeypatch)
+    made = generate(model, prompts, config, ends)
+    assert [ids.tolist() for ids in made.ids] == [ids.tolist() for ids in expected.ids]
+    assert [row.tolist() for row in made.logprobs] == [
+        pytest.approx(row.tolist(), abs=1e-5) for row in expected.logprobs
+    ]
+    assert made.finished == expected.finished
+    assert len(graphs) >= 3
+    assert max(graph.replays for graph in graphs) > 2
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA: replayed graphs")

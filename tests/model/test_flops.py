@@ -41,3 +41,20 @@ def test_utilisation_by_both_formulas() -> None:
 def test_no_figure_without_a_peak() -> None:
     assert flops.device_peak(torch.device("cpu")) is None
     assert flops.Utilisation(SMALL, None)(1e6) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA GH200 480GB", 989e12),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA L4", 121e12),
+        ("NVIDIA L40", 181e12),
+        ("NVIDIA L40S", 362e12),
+        ("NVIDIA L400", None),
+    ],
+)
+def test_a_device_has_the_peak_of_its_own_name(name: str, peak: float | None) -> None:
+    assert flops.of_device(flops.PEAKS, name) == peak

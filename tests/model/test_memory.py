@@ -39,9 +39,11 @@ def test_activations_are_what_the_backward_pass_keeps() -> None:
             "lower config key batch.micro_rows from 16 to 8",
         ),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 3, "from 3 to 1"),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"), 2, "from 2 to 1"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"), 2, "from 2 to 1"),
         (MemoryError("no"), 1, "is 1 already: take a smaller model"),
     ],
-    ids=["cuda", "cpu", "nothing_left_to_lower"],
+    ids=["cuda", "cpu", "driver", "library", "nothing_left_to_lower"],
 )
 def test_advice(error: Exception, value: int, message: str) -> None:
     with pytest.raises(OutOfMemoryError, match=message), advice("batch.micro_rows", value):
