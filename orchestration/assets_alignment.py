@@ -13,9 +13,9 @@ from model.ppo_config import PPOConfig
 from model.reward_config import RewardConfig
 from model.select_sft_config import SelectSFTConfig
 from model.sft_config import SFTConfig
-from orchestration.assets_training import FINAL, RUN, SPEED, Inputs, evaluation_files, held_back
+from orchestration.assets_training import FINAL, RUN, SPEED, evaluation_files, held_back
 from orchestration.training_asset import training_asset
-from orchestration.training_spec import Training, Values
+from orchestration.training_spec import Inputs, Training, Values
 
 _MEMORY = ("batch.micro_tokens", "prefetch")
 _SFT_FIGURES = (

@@ -1,6 +1,6 @@
 """Assets that train: the chat tokenizer, the pretrained model and its evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,9 @@ from model.evaluate_config import EvaluateConfig
 from model.pretrain_config import PretrainConfig
 from orchestration.asset import mill_asset
 from orchestration.training_asset import GROUP, training_asset
-from orchestration.training_spec import Training, Values
+from orchestration.training_spec import Inputs, Training, Values
 from pipelines.build.chat_tokenizer import ChatTokenizerConfig, build_chat_tokenizer
-from pipelines.engine.dataset import DatasetVersion
-
-Inputs = Mapping[str, DatasetVersion]
+from pipelines.build.training import moved_token
 
 FINAL = "final"
 # How a run is carried out; the seed and the number format stay part of what it is.
@@ -29,6 +27,19 @@ def _pretraining(inputs: Inputs, values: Values) -> dict[str, Any]:
             "context": inputs["pretraining"].manifest["details"]["context"],
         },
     }
+
+
+def _foreign_tokenizer(inputs: Inputs) -> str | None:
+    """What is wrong where the chat tokenizer reads the packed ids as other tokens than they were packed as."""
+    corpus, chat = inputs["tokenizer"].folder, inputs["chat_tokenizer"].folder
+    moved = moved_token(corpus, chat)
+    if moved is None:
+        return None
+    return (
+        f"the sequences were packed with {corpus}, which the chat tokenizer ({chat}) does not go on from: {moved}. "
+        "Make the chat tokenizer of the corpus's: leave tokenizer_path and train_vocab_size out of "
+        "ops.chat_tokenizer.config, and run build_rlhf again"
+    )
 
 
 def _evaluation(inputs: Inputs, values: Values) -> dict[str, Any]:
@@ -66,8 +77,9 @@ base_model = training_asset(
         module="model.pretrain",
         config=PretrainConfig,
         description="A GPT pretrained on the packed sequences; `final` in its folder loads in stock transformers.",
-        inputs=("pretraining", "chat_tokenizer"),
+        inputs=("pretraining", "chat_tokenizer", "tokenizer"),
         fill=_pretraining,
+        amiss=_foreign_tokenizer,
         stand_in={
             "sources": [{"folder": "pretraining"}],
             "tokenizer": "chat_tokenizer",

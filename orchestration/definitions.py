@@ -53,12 +53,13 @@ judge_round = dg.define_asset_job(
 pretrain_gpt = dg.define_asset_job(
     "pretrain_gpt",
     selection=dg.AssetSelection.assets("chat_tokenizer", "base_model", "base_evaluation"),
-    description="The part of train_gpt that needs no instructions: packed sequences in, a pretrained GPT out.",
+    description="What of train_gpt needs no instructions, with the chat tokenizer: packed sequences in, a GPT out.",
 )
 
 train_gpt = dg.define_asset_job(
     "train_gpt",
-    selection=dg.AssetSelection.groups(TRAINING),
+    # The chat tokenizer is build_rlhf's: made here under other settings, it would outdate the datasets made with it.
+    selection=dg.AssetSelection.groups(TRAINING) - dg.AssetSelection.assets("chat_tokenizer"),
     description="Packed sequences in, a trained GPT out, each training a process of its own. A re-run resumes.",
 )
 

@@ -17,18 +17,22 @@ from pydantic.fields import FieldInfo
 
 from orchestration import definitions
 from orchestration.resources import CONFIGS, MillConfig
+from orchestration.training_resource import TrainingConfig
 
 BEGIN = "<!-- options: written by python -m orchestration.options -->"
 END = "<!-- end of options -->"
 
 
 def option_tables() -> str:
-    """All option tables as markdown, a section for the resource and for each configurable asset."""
+    """All option tables as markdown, a section for each resource and for each configurable asset."""
     made = [asset for asset in definitions.ASSETS if isinstance(asset, dg.AssetsDefinition)]
     step_of = {key: asset.node_def.name for asset in made for key in asset.keys}
     keys = definitions.defs.resolve_asset_graph().toposorted_asset_keys
     names = list(dict.fromkeys(step_of[key] for key in keys if key in step_of))
-    sections = [_section("resources.mill.config", MillConfig)]
+    sections = [
+        _section("resources.mill.config", MillConfig),
+        _section("resources.training.config", TrainingConfig),
+    ]
     sections += [_section(f"ops.{name}.config", CONFIGS[name]) for name in names if name in CONFIGS]
     return "\n".join(sections)
 

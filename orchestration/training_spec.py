@@ -12,8 +12,15 @@ from pipelines.engine.dataset import DatasetVersion
 Values = Mapping[str, Any]
 
 
+Inputs = Mapping[str, DatasetVersion]
+
+
 def _no_files(values: Values) -> Sequence[str]:
     return ()
+
+
+def _nothing_amiss(inputs: Inputs) -> str | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class Training:
     holds the same keys while a config is checked before anything has run, and hides them from the run config, but for
     those in `shown` (lists that a user may add to). `defaults` stand for those of the config's
     class. `neutral` keys change how a run goes, never what it learns, so a crashed one may be resumed with others.
-    `files` are the paths that a run config names.
+    `files` are the paths that a run config names, `amiss` says why inputs that are all there do not go together.
     """
 
     name: str
@@ -32,12 +39,13 @@ class Training:
     config: type
     description: str
     inputs: tuple[str, ...]
-    fill: Callable[[Mapping[str, DatasetVersion], Values], dict[str, Any]]
+    fill: Callable[[Inputs, Values], dict[str, Any]]
     stand_in: Values
     shown: tuple[str, ...] = ()
     defaults: Values = field(default_factory=dict)
     neutral: tuple[str, ...] = ()
     files: Callable[[Values], Sequence[str]] = _no_files
+    amiss: Callable[[Inputs], str | None] = _nothing_amiss
     figures: tuple[str, ...] = ()
     curves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -55,9 +63,15 @@ class Training:
         """The run config's part with all defaults, without what the inputs fill in."""
         return completed(self.config, given, self.hidden, self.defaults)
 
-    def filled(self, values: Values, inputs: Mapping[str, DatasetVersion]) -> Any:
+    def filled(self, values: Values, inputs: Inputs) -> Any:
         """The whole config, as the command gets it; ConfigError where its values do not go together."""
+        self.require(inputs)
         return core_dataclass(self.config, merged(values, self.fill(inputs, values)), self.key)
+
+    def require(self, inputs: Inputs) -> None:
+        """ConfigError where the inputs do not go together."""
+        if (why := self.amiss(inputs)) is not None:
+            raise ConfigError(f"{self.name}: {why}")
 
     def check(self, given: Values) -> None:
         """ConfigError for what the process would refuse hours later: a value, or a file that is not there."""

@@ -19,6 +19,7 @@ from pipelines.engine import storage
 from pipelines.engine.dataset import MANIFEST, DatasetVersion, close_version, dataset_folder, open_version
 from pipelines.engine.provenance import code_commit
 from pipelines.engine.stage import digest
+from pipelines.mixing import tokenizer
 
 WORK = "_training"
 CHECKPOINTS = "checkpoints"
@@ -145,6 +146,19 @@ def require_local(root: str) -> None:
             "datasets that the training assets name as inputs to a local folder, their CURRENT.json with them, and "
             "set the root to it"
         )
+
+
+def moved_token(base: str, longer: str) -> str | None:
+    """A token of the tokenizer in the folder `base` whose id is another one in the folder `longer`, in words.
+
+    None where `longer` has all of them under the same ids, and perhaps more.
+    """
+    ids, others = (tokenizer.load(folder).get_vocab() for folder in (base, longer))
+    for token, number in sorted(ids.items(), key=lambda item: item[1]):
+        if others.get(token) != number:
+            there = f"id {others[token]}" if token in others else "absent"
+            return f"{token!r} is id {number} in the one, {there} in the other"
+    return None
 
 
 def file_stamps(paths: Sequence[str]) -> dict[str, list[int]]:

@@ -2,27 +2,20 @@
 
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from orchestration.definitions import defs
-from pipelines.engine.artifact import build_artifact
-from pipelines.engine.dataset import current, publish
+from pipelines.engine.dataset import current
 from pipelines.training_report import training_summary
-from tests.model.checkpoints import byte_tokenizer
-from tests.model.dialogues import turn, write_comparisons, write_demonstrations
-from tests.model.packed import write_packed
+from tests.orchestration.trainable_world import CONTEXT, build_corpus, build_instructions
 from tests.orchestration.training_world import failure, kill_trainer
 
 pytestmark = pytest.mark.slow
 
-CONTEXT = 48
 QUICK = {"device": "cpu", "checkpoint_every": 2}
 OPS: dict[str, dict[str, Any]] = {
     "base_model": {
@@ -55,41 +48,6 @@ OPS: dict[str, dict[str, Any]] = {
 }
 
 
-def publish_made(root: Path, name: str, details: dict[str, Any], write: Callable[[Path], object]) -> None:
-    """A published dataset whose files `write` puts into a new folder."""
-
-    def make(folder: Path) -> dict[str, Any]:
-        write(folder / "made")
-        for path in (folder / "made").iterdir():
-            path.rename(folder / path.name)
-        return details
-
-    publish(str(root), build_artifact(str(root), name, {"test": 1}, make))
-
-
-def write_prompts(folder: Path) -> None:
-    folder.mkdir()
-    for split in ("train", "validation"):
-        prompts = [[turn("user", letter)] for letter in "abcdefgh"]
-        columns = {"prompt_id": [f"{split}-{i}" for i in range(8)], "prompt": prompts}
-        pq.write_table(pa.table(columns), folder / f"{split}-00000.parquet")
-
-
-def build_world(root: Path) -> None:
-    """The datasets that the job reads."""
-    packed = {"train-00000": range(64), "validation-00000": range(100, 106)}
-    publish_made(root, "tokenizer", {}, lambda folder: byte_tokenizer(folder, chat=False))
-    publish_made(
-        root,
-        "pretraining",
-        {"context": CONTEXT},
-        lambda folder: write_packed(folder, packed, length=CONTEXT + 1, vocab=250),
-    )
-    publish_made(root, "sft", {}, write_demonstrations)
-    publish_made(root, "comparisons", {}, write_comparisons)
-    publish_made(root, "prompts", {}, write_prompts)
-
-
 def run(job: str, root: Path, **changes: Any) -> dg.ExecuteInProcessResult:
     """Run a job over `root`; `changes` replace what the config says of an asset."""
     definition = defs.resolve_job_def(job)
@@ -115,7 +73,8 @@ def told(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Any]]]:
     """A data root on which the whole job has run, and what it told of each asset."""
     root = tmp_path_factory.mktemp("root")
-    build_world(root)
+    build_corpus(root)
+    build_instructions(root)
     result = run("train_gpt", root)
     assert result.success, failure(result)
     return root, told(result)
@@ -125,7 +84,7 @@ def test_every_asset_has_figures_and_names_its_inputs(
     trained: tuple[Path, dict[str, dict[str, Any]]],
 ) -> None:
     root, metadata = trained
-    assert set(metadata) == {"chat_tokenizer", *OPS}
+    assert set(metadata) == set(OPS)
     assert metadata["base_model"]["loss"] < 5.2  # 5.57 is a guess
     assert 0 <= metadata["reward_model"]["validation/low"] <= metadata["reward_model"]["validation/accuracy"]
     assert metadata["policy"]["steps"] == 3
@@ -186,7 +145,7 @@ def test_a_second_run_trains_nothing_and_the_report_reads_it(
 def test_a_killed_pretraining_resumes_to_the_same_weights(
     trained: tuple[Path, dict[str, dict[str, Any]]], tmp_path: Path
 ) -> None:
-    build_world(tmp_path)
+    build_corpus(tmp_path)  # without instructions: this job makes the chat tokenizer by itself
     killer = threading.Thread(target=kill_trainer, args=(tmp_path, "base_model", 5))
     killer.start()
     killed = run("pretrain_gpt", tmp_path)
