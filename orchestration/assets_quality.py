@@ -1,9 +1,16 @@
 """Assets that measure documents and judge each by itself."""
 
 from orchestration.asset import mill_asset
-from pipelines.build.scoring import SketchesConfig, build_quality_model, build_signals, build_sketches
+from pipelines.build.scoring import (
+    SketchesConfig,
+    build_perplexity_model,
+    build_quality_model,
+    build_signals,
+    build_sketches,
+)
 from pipelines.build.selecting import build_selection
 from pipelines.classify import ClassifierConfig
+from pipelines.perplexity import PerplexityConfig
 from pipelines.selection_config import SelectionConfig
 from pipelines.signals import SignalsConfig
 
@@ -17,13 +24,24 @@ quality_model = mill_asset(
     kinds=["scikitlearn"],
 )
 
+perplexity_model = mill_asset(
+    "perplexity_model",
+    build_perplexity_model,
+    group="quality",
+    description="N-gram language models of the curated sources, one a language, and where they cut the crawl of it "
+    "into head, middle and tail (CCNet). Off by default.",
+    deps=["documents"],
+    config=PerplexityConfig,
+    kinds=["numba"],
+)
+
 signals = mill_asset(
     "signals",
     build_signals,
     group="quality",
     description="Language, quality score and page measures (Gopher, C4, FineWeb) of every document, row for row; "
-    "personal data, listed words, toxicity and machine-written text where the config asks for them.",
-    deps=["documents", "quality_model"],
+    "personal data, listed words, toxicity, machine-written text and perplexity where the config asks for them.",
+    deps=["documents", "quality_model", "perplexity_model"],
     config=SignalsConfig,
     checks=["aligned_with_documents"],
     kinds=["parquet", "pyspark"],

@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.config import core, dagster_schema
 from pipelines.build.chat_tokenizer import CHAT_TOKENIZER
-from pipelines.build.preflight import SPARK, preflight, require_corpus_tokenizer
+from pipelines.build.preflight import (
+    SPARK,
+    preflight,
+    require_corpus_tokenizer,
+    require_perplexity_model,
+)
+from pipelines.build.scoring import PERPLEXITY_MODEL
 from pipelines.engine.mill import Mill, data_root
 from pipelines.engine.spark import LazySession, SparkConfig
 
@@ -52,6 +58,8 @@ def mill_resource(context: dg.InitResourceContext) -> Iterator[Mill]:
     root = data_root(config.root)
     if _makes(context, CHAT_TOKENIZER, of_job="build_rlhf"):
         require_corpus_tokenizer(models, root)
+    if _makes(context, PERPLEXITY_MODEL, of_job="build_corpus"):
+        require_perplexity_model(models)
     session = LazySession(config.spark)
     try:
         yield Mill(root, session)

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.engine.dataset import DatasetError, DatasetVersion, current
+from pipelines.engine.dataset import DatasetError, DatasetVersion, current, open_version
 from pipelines.engine.mill import data_root
 from pipelines.explaining.passages import responsible
 from pipelines.explaining.places import (
@@ -29,9 +29,11 @@ from pipelines.explaining.places import (
     rows_of,
 )
 from pipelines.explaining.render import as_text
+from pipelines.explaining.surprise import surprising
 from pipelines.explaining.verdicts import FAILS, Verdict, verdicts
 from pipelines.judge import rules_by_language
 from pipelines.list_files import blocklist_files
+from pipelines.perplexity import load_models
 from pipelines.reasons import Reason
 from pipelines.schemas import (
     CONTAMINATION,
@@ -125,7 +127,7 @@ def _of_document(root: str, name: str, documents: DatasetVersion, places: list[P
         config = SelectionConfig.model_validate(selection.manifest["config"]["config"])
         curated = row["source"][0].as_py() in selection.manifest["config"]["curated"]
         found = verdicts(row, signals, curated, config, _blocked(row["url"], config))
-        why = _responsible(text, signals, found, config, measured)
+        why = _responsible(root, text, signals, found, config, measured)
     return Explanation(
         name=name,
         document=facts,
@@ -180,6 +182,7 @@ def _blocked(urls: pa.ChunkedArray, config: SelectionConfig) -> str | None:
 
 def _responsible(
     text: str,
+    root: str,
     signals: pa.Table,
     found: list[Verdict],
     config: SelectionConfig,
@@ -200,9 +203,20 @@ def _responsible(
             f"'{match['entry']}' at byte {match['start']} ({match['list']})" for match in matches
         ]
     return why
+    if Reason.PERPLEXITY in failed and measured is not None:
+        why[str(Reason.PERPLEXITY)] = _surprising(root, text, language, measured)
 
 
 def as_json(found: Explanation) -> str:
+def _surprising(root: str, text: str, language: str, measured: DatasetVersion) -> list[str]:
+    """The least likely lines, by the model that measured the text; none where its version is gone."""
+    used = measured.manifest["inputs"]["perplexity_model"]
+    version = open_version(root, "perplexity_model", used)
+    if version is None:
+        return []
+    return surprising(text, load_models(version.folder).models[language])
+
+
     """The explanation as JSON."""
     told: Mapping[str, Any] = asdict(found) | {"verdicts": [one._asdict() for one in found.verdicts]}
     return json.dumps(told, ensure_ascii=False, indent=2, default=str)

@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipelines.perplexity_rule import hold
 from pipelines.reasons import REASONS, Reason
 from pipelines.selection_config import SelectionConfig
 from pipelines.signals import LISTED_WORD, TOXICITY, personal_data_names
-from quality import machine_written, pii, word_lists
+from quality import machine_written, perplexity, pii, word_lists
 from quality.pareto import score_limits
 from quality.rules import Rule, decide_by_language, rules_of
 from text.hashing import uniform
@@ -80,6 +81,7 @@ def judge(
     _judge_language(bench, signals, crawled, config)
     _judge_rules(bench, signals, crawled, config)
     _judge_lists(bench, signals, crawled, config)
+    _judge_perplexity(bench, signals, crawled, config)
     _judge_personal_data(bench, signals, config)
     if config.quality != "off":
         scores = _numbers(signals["quality_score"])
@@ -235,6 +237,15 @@ def _judge_lists(bench: _Bench, signals: pa.Table, crawled: Mask, config: Select
             # Single-precision scores are held against the limit in their own precision.
             failed = figures > (most if reason == Reason.LISTED_WORDS else float(np.float32(most)))
             bench.drop(crawled & failed, reason, figures, np.full(len(figures), float(most)), evidence)
+
+
+def _judge_perplexity(bench: _Bench, signals: pa.Table, crawled: Mask, config: SelectionConfig) -> None:
+    """Crawled documents whose perplexity is too high for their language."""
+    if config.max_perplexity is None:
+        return
+    _measured(signals, perplexity.SIGNALS[0], f"selection.max_{Reason.PERPLEXITY}", "perplexity")
+    held = hold(signals, config.max_perplexity)
+    bench.drop(crawled & held.failed, Reason.PERPLEXITY, held.figures, held.limits, held.evidence)
 
 
 def _judge_personal_data(bench: _Bench, signals: pa.Table, config: SelectionConfig) -> None:

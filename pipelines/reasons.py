@@ -46,6 +46,7 @@ class Reason(StrEnum):
     LISTED_WORDS = "listed_words"
     TOXICITY = "toxicity"
     MACHINE_WRITTEN = "machine_written"
+    PERPLEXITY = "perplexity"
     PERSONAL_DATA = "personal_data"
     QUALITY = "quality"
     EXACT_DUPLICATE = "exact_duplicate"

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.perplexity_rule import PerplexityRule
 from quality.blocklists import BlocklistConfig
 from quality.pareto import GPT3_ALPHA
 from quality.rule_sets import RulesConfig
@@ -44,6 +45,9 @@ class SelectionConfig(BaseModel):
         description="largest probability that a machine wrote a crawled document, 0..1; null: no rule",
         ge=0,
         le=1,
+    )
+    max_perplexity: PerplexityRule | None = Field(
+        default=None, description="which perplexities of crawled documents stay; null: no rule"
     )
     max_personal_data: int | None = Field(
         default=None,

@@ -5,7 +5,7 @@ module of `quality` that is named in its meaning; a threshold is nowhere in here
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar, Literal
 
@@ -16,10 +16,12 @@ from pipelines.classify import load_model
 from pipelines.engine.dataset import iter_shard
 from pipelines.engine.runner import RECORDS, ShardOutput, Stage, StageError, Task
 from pipelines.list_files import digest_files
+from pipelines.perplexity import load_models
 from pipelines.schemas import DOCUMENTS, SIGNALS, DatasetSchema
-from quality import catalogue, language, machine_written, pii, toxicity
+from quality import catalogue, language, machine_written, perplexity, pii, toxicity
 from quality.classifier import QualityClassifier
 from quality.classifier_languages import QualityModel
+from quality.perplexity import PerplexityModels
 from quality.signals import compute
 from quality.word_lists import SIGNALS as WORD_LIST_SIGNALS
 from quality.word_lists import WordListConfig, WordLists
@@ -73,6 +75,10 @@ class SignalsConfig(BaseModel):
     machine_written: str | None = Field(
         default=None, description="local folder of a trained detector of machine-written text; null: none"
     )
+    perplexity: bool = Field(
+        default=False,
+        description="whether perplexity is measured, by the models of the asset perplexity_model",
+    )
 
     def of_word_lists(self) -> WordListConfig:
         """The word lists' own config."""
@@ -109,6 +115,15 @@ def signals_schema(config: SignalsConfig) -> DatasetSchema:
         )
     if config.machine_written is not None:
         columns.append(_field(machine_written.SIGNAL, pa.float32(), "P(a machine wrote it), 0..1"))
+    if config.perplexity:
+        columns += [
+            _field(
+                perplexity.SIGNALS[0],
+                pa.float32(),
+                "10^(-mean log10 p) by its language's model, null: no model or word",
+            ),
+            _field(perplexity.SIGNALS[1], pa.string(), "head, middle or tail of the crawl in its language"),
+        ]
     return DatasetSchema(SIGNALS.name, SIGNALS.version, pa.schema(columns))
 
 
@@ -140,13 +155,24 @@ class SignalsStage(Stage):
     language_digest: str
     config: SignalsConfig
     measures_digest: str
+    perplexity_models: str = ""
+    perplexity_digest: str = ""
 
     @classmethod
-    def of(cls, documents: str, model: str, config: SignalsConfig | None = None) -> "SignalsStage":
-        """The stage for a documents and a model folder, with the digests of all models and lists as they are now."""
+    def of(
+        cls, documents: str, model: str, config: SignalsConfig | None = None, perplexity_models: str = ""
+    ) -> "SignalsStage":
+        """The stage for a documents and a model folder, with the digests of all models and lists as they are now.
+
+        `perplexity_models` is the folder of the language models; it is read only where `config` asks for perplexity.
+        """
         chosen = config or SignalsConfig()
         digests = load_model(model).digest, language.model_digest()
-        return cls(documents, model, *digests, chosen, measures_digest(chosen))
+        stage = cls(documents, model, *digests, chosen, measures_digest(chosen))
+        if not chosen.perplexity:
+            return stage
+        fitted = load_models(perplexity_models).digest
+        return replace(stage, perplexity_models=perplexity_models, perplexity_digest=fitted)
 
     @property
     def outputs(self) -> tuple[DatasetSchema, ...]:
@@ -165,7 +191,12 @@ class SignalsStage(Stage):
                 "language_score": found["language_score"],
                 "quality_score": pa.array(classifier.score(texts, found["language"])),
             }
-            out.write(SIGNALS.name, pa.table(columns | measures.of(texts, found["language"])))
+            columns |= measures.of(texts, found["language"])
+            if self.config.perplexity:
+                models = _perplexity_models(self.perplexity_models, self.perplexity_digest)
+                told = models.signals(texts, found["language"])
+                columns |= {name: told[name] for name in told.schema.names}
+            out.write(SIGNALS.name, pa.table(columns))
             out.count(RECORDS, documents.num_rows)
 
 
@@ -219,6 +250,17 @@ class Measures:
 def _measures(config: str) -> Measures:
     """Loaded once a worker process; `config` is JSON."""
     return Measures(SignalsConfig.model_validate_json(config))
+
+
+@lru_cache(maxsize=1)
+def _perplexity_models(folder: str, planned: str) -> PerplexityModels:
+    """The language models, loaded once a process and checked to be those of the plan."""
+    models = load_models(folder)
+    if models.digest != planned:
+        raise StageError(
+            f"{folder}: these models' digest is {models.digest}, planned was {planned}; run it again"
+        )
+    return models
 
 
 def _classifier(stage: SignalsStage) -> QualityModel:

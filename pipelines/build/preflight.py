@@ -16,15 +16,17 @@ from pipelines.build.preflight_rlhf import (
     check_instructions,
     check_quotas,
 )
-from pipelines.build.preflight_selection import check_selection, check_signals
+from pipelines.build.preflight_selection import check_perplexity, check_selection, check_signals
 from pipelines.build.rlhf_datasets import BENCHMARKS_KEY, InstructionDatasetsConfig
 from pipelines.build.rlhf_reading import InstructionsConfig
+from pipelines.build.scoring import PERPLEXITY_MODEL
 from pipelines.decontamination.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files
 from pipelines.engine.spark import SparkConfig, SparkSettingError, user_settings
 from pipelines.mixing import tokenizer
 from pipelines.mixing.mixture import MixtureConfig
 from pipelines.mixing.tokenizer import PATH_KEY, TokenizerError
 from pipelines.rlhf.code_pairs import CodePairsConfig
+from pipelines.perplexity import PerplexityConfig
 from pipelines.selection_config import SelectionConfig
 from pipelines.signals import SignalsConfig
 
@@ -83,6 +85,13 @@ def require_corpus_tokenizer(configs: Mapping[str, BaseModel], root: str) -> Non
 def _refuse(amiss: str | None) -> None:
     if amiss is not None:
         raise PreflightError(amiss)
+def require_perplexity_model(configs: Mapping[str, BaseModel]) -> None:
+    """PreflightError where a run that makes the language models leaves them out, but measures by them."""
+    signals, models = _of(configs, "signals", SignalsConfig), _of(configs, PERPLEXITY_MODEL, PerplexityConfig)
+    if signals is not None and models is not None:
+        _refuse(check_perplexity(signals, models))
+
+
 
 
 def _of(configs: Mapping[str, BaseModel], name: str, model: type[M]) -> M | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipelines.list_files import blocklist_files
 from pipelines.reasons import Reason
+from pipelines.perplexity import MODEL_KEY, PerplexityConfig
 from pipelines.selection_config import SelectionConfig
 from pipelines.signals import SignalsConfig, measures_digest, signals_schema
 from quality import machine_written
@@ -46,6 +47,13 @@ def check_selection(config: SelectionConfig, signals: SignalsConfig | None) -> s
 
 
 def _named(config: SelectionConfig) -> Iterator[tuple[str, str]]:
+def check_perplexity(signals: SignalsConfig, models: PerplexityConfig) -> str | None:
+    """What is wrong where a run makes both the language models and the signals; None where nothing is."""
+    if not signals.perplexity or models.mode == "fit":
+        return None
+    return f"{MODEL_KEY}.mode: no language model is fitted, but {SIGNALS_KEY}.perplexity is true; set mode to 'fit'"
+
+
     """Key and name of each rule set that is asked for."""
     for number, name in enumerate(config.rules.rule_sets):
         yield f"rules.rule_sets.{number}", name
@@ -82,7 +90,9 @@ def _unmeasured(config: SelectionConfig, signals: SignalsConfig) -> str | None:
     for reason, limit, key, measured in limits:
         if limit is not None and not measured:
             return (
-                f"{SIGNALS_KEY}.{key}: nothing is measured, but {SELECTION_KEY}.max_{reason} is {limit}; "
+                f"{SIGNALS_KEY}.{key}: nothing is measured, but {SELECTION_KEY}.max_{reason} is {told}; "
                 "set both or neither"
             )
     return None
+        (Reason.PERPLEXITY, config.max_perplexity, "perplexity", signals.perplexity),
+            told = limit if isinstance(limit, int | float) else "set"

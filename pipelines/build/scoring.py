@@ -16,12 +16,15 @@ from pipelines.engine.artifact import build_artifact
 from pipelines.engine.lineage import current_inputs
 from pipelines.engine.mill import Mill
 from pipelines.engine.runner import run_stage, shard_tasks
+from pipelines.perplexity import PerplexityConfig, fit_models, model_rows
 from pipelines.schemas import SIGNALS, SKETCHES
 from pipelines.signals import SignalsConfig, SignalsStage
 
 MODEL = "quality_model"
 REPORT_PAGE, REPORT_FILE = "report.md", "report.json"
+PERPLEXITY_MODEL = "perplexity_model"
 _MODEL_CODE_VERSION = 3
+_PERPLEXITY_CODE_VERSION = 1
 
 
 class SketchesConfig(BaseModel):
@@ -50,12 +53,36 @@ def build_quality_model(mill: Mill, config: ClassifierConfig) -> Built:
     return Built((version,), metadata=_metrics(report), tables=tables(card, report))
 
 
+def build_perplexity_model(mill: Mill, config: PerplexityConfig) -> Built:
+    """Fit a language model for each language of the curated sources; with mode "off" nothing is read."""
+    key = {"mode": "off", "code": _PERPLEXITY_CODE_VERSION}
+    if config.mode == "off":
+        return Built((build_artifact(mill.root, PERPLEXITY_MODEL, key, lambda _: {"mode": "off"}),))
+    documents = current_inputs(mill.root, "documents")["documents"]
+    roles: dict[str, str] = documents.manifest["details"]["roles"]
+
+    def make(folder: Path) -> dict[str, Any]:
+        models = fit_models(documents.folder, documents.shards, roles, config)
+        models.save(folder)
+        return {"mode": "fit", "card": models.card}
+
+    key |= {"mode": "fit", "config": config.model_dump(mode="json")}
+    version = build_artifact(mill.root, PERPLEXITY_MODEL, key, make, {"documents": documents})
+    languages = version.manifest["details"]["card"]["languages"]
+    held_out = {f"held-out perplexity, {name}": (told["held_out"] or {}) for name, told in languages.items()}
+    metadata = {name: told["perplexity"] for name, told in held_out.items() if told}
+    return Built((version,), metadata=metadata, tables={"languages": model_rows(languages)})
+
+
 def build_signals(mill: Mill, config: SignalsConfig) -> Built:
     """Measure language, quality and what `config` asks for of every document."""
-    documents, model = current_inputs(mill.root, "documents", MODEL).values()
-    stage = SignalsStage.of(documents.folder, model.folder, config)
-    tasks, inputs = shard_tasks(documents), [documents, model]
-    version = run_stage(mill.spark, mill.root, stage, tasks, inputs)[SIGNALS.name]
+    names = ["documents", MODEL, *([PERPLEXITY_MODEL] if config.perplexity else [])]
+    inputs = current_inputs(mill.root, *names)
+    documents = inputs["documents"]
+    models = inputs[PERPLEXITY_MODEL].folder if config.perplexity else ""
+    stage = SignalsStage.of(documents.folder, inputs[MODEL].folder, config, models)
+    tasks = shard_tasks(documents)
+    version = run_stage(mill.spark, mill.root, stage, tasks, list(inputs.values()))[SIGNALS.name]
     return Built((version,), stage.outputs[0], (aligned(version, documents),))
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.judge import fails, quality_limits, rules_by_language
+from pipelines.perplexity_rule import hold
 from pipelines.reasons import Reason
 from pipelines.selection_config import SelectionConfig
 from pipelines.signals import TOXICITY, personal_data_names
-from quality import machine_written, pii
+from quality import machine_written, perplexity, pii
 from quality.pareto import keep_probability
 from quality.rules import Rule
 from quality.word_lists import SIGNALS as WORD_LIST_SIGNALS
@@ -49,7 +50,7 @@ def verdicts(
     found += _language(signals, config)
     for _, rules in rules_by_language(signals["language"], config):
         found += [_page_rule(rule, signals) for rule in rules]
-    found += _limits(signals, config)
+    found += [*_limits(signals, config), *_perplexity(signals, config)]
     found += _quality(document, signals, config)
     if is_curated:
         found = [one._replace(verdict=EXEMPT) for one in found]
@@ -103,6 +104,22 @@ def _limits(signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
 def _personal_data(signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
     if config.max_personal_data is None:
         return []
+def _perplexity(signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
+    rule, signal = config.max_perplexity, perplexity.SIGNALS[0]
+    if rule is None:
+        return []
+    if signal not in signals.column_names:
+        return [Verdict(Reason.PERPLEXITY, signal, None, None, None, NOT_MEASURED)]
+    held = hold(signals, rule)
+    figure = signals[signal][0].as_py()
+    by_bucket = bool(np.isnan(held.limits[0]))
+    most = None if by_bucket else float(held.limits[0])
+    undefined = figure is None or (by_bucket and signals[perplexity.SIGNALS[1]][0].as_py() is None)
+    note = f"{held.evidence[0].as_py()}" + (f"; worst to stay: {rule.worst_bucket}" if by_bucket else "")
+    told = UNDEFINED if undefined else _told(not held.failed[0])
+    return [Verdict(Reason.PERPLEXITY, signal, figure, None, most, told, note)]
+
+
     names = [name for name in personal_data_names(pii.KINDS) if name in signals.column_names]
     most = float(config.max_personal_data)
     if not names:
