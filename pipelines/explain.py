@@ -181,8 +181,8 @@ def _blocked(urls: pa.ChunkedArray, config: SelectionConfig) -> str | None:
 
 
 def _responsible(
-    text: str,
     root: str,
+    text: str,
     signals: pa.Table,
     found: list[Verdict],
     config: SelectionConfig,
@@ -202,12 +202,11 @@ def _responsible(
         why[str(Reason.LISTED_WORDS)] = [
             f"'{match['entry']}' at byte {match['start']} ({match['list']})" for match in matches
         ]
-    return why
     if Reason.PERPLEXITY in failed and measured is not None:
         why[str(Reason.PERPLEXITY)] = _surprising(root, text, language, measured)
+    return why
 
 
-def as_json(found: Explanation) -> str:
 def _surprising(root: str, text: str, language: str, measured: DatasetVersion) -> list[str]:
     """The least likely lines, by the model that measured the text; none where its version is gone."""
     used = measured.manifest["inputs"]["perplexity_model"]
@@ -217,6 +216,7 @@ def _surprising(root: str, text: str, language: str, measured: DatasetVersion) -
     return surprising(text, load_models(version.folder).models[language])
 
 
+def as_json(found: Explanation) -> str:
     """The explanation as JSON."""
     told: Mapping[str, Any] = asdict(found) | {"verdicts": [one._asdict() for one in found.verdicts]}
     return json.dumps(told, ensure_ascii=False, indent=2, default=str)

@@ -25,8 +25,8 @@ from pipelines.engine.spark import SparkConfig, SparkSettingError, user_settings
 from pipelines.mixing import tokenizer
 from pipelines.mixing.mixture import MixtureConfig
 from pipelines.mixing.tokenizer import PATH_KEY, TokenizerError
-from pipelines.rlhf.code_pairs import CodePairsConfig
 from pipelines.perplexity import PerplexityConfig
+from pipelines.rlhf.code_pairs import CodePairsConfig
 from pipelines.selection_config import SelectionConfig
 from pipelines.signals import SignalsConfig
 
@@ -82,9 +82,6 @@ def require_corpus_tokenizer(configs: Mapping[str, BaseModel], root: str) -> Non
         _refuse(check_corpus_tokenizer(chat, root))
 
 
-def _refuse(amiss: str | None) -> None:
-    if amiss is not None:
-        raise PreflightError(amiss)
 def require_perplexity_model(configs: Mapping[str, BaseModel]) -> None:
     """PreflightError where a run that makes the language models leaves them out, but measures by them."""
     signals, models = _of(configs, "signals", SignalsConfig), _of(configs, PERPLEXITY_MODEL, PerplexityConfig)
@@ -92,6 +89,9 @@ def require_perplexity_model(configs: Mapping[str, BaseModel]) -> None:
         _refuse(check_perplexity(signals, models))
 
 
+def _refuse(amiss: str | None) -> None:
+    if amiss is not None:
+        raise PreflightError(amiss)
 
 
 def _of(configs: Mapping[str, BaseModel], name: str, model: type[M]) -> M | None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipelines.list_files import blocklist_files
-from pipelines.reasons import Reason
 from pipelines.perplexity import MODEL_KEY, PerplexityConfig
+from pipelines.reasons import Reason
 from pipelines.selection_config import SelectionConfig
 from pipelines.signals import SignalsConfig, measures_digest, signals_schema
 from quality import machine_written
@@ -46,7 +46,6 @@ def check_selection(config: SelectionConfig, signals: SignalsConfig | None) -> s
     return None if signals is None else _unmeasured(config, signals)
 
 
-def _named(config: SelectionConfig) -> Iterator[tuple[str, str]]:
 def check_perplexity(signals: SignalsConfig, models: PerplexityConfig) -> str | None:
     """What is wrong where a run makes both the language models and the signals; None where nothing is."""
     if not signals.perplexity or models.mode == "fit":
@@ -54,6 +53,7 @@ def check_perplexity(signals: SignalsConfig, models: PerplexityConfig) -> str | 
     return f"{MODEL_KEY}.mode: no language model is fitted, but {SIGNALS_KEY}.perplexity is true; set mode to 'fit'"
 
 
+def _named(config: SelectionConfig) -> Iterator[tuple[str, str]]:
     """Key and name of each rule set that is asked for."""
     for number, name in enumerate(config.rules.rule_sets):
         yield f"rules.rule_sets.{number}", name
@@ -85,14 +85,14 @@ def _unmeasured(config: SelectionConfig, signals: SignalsConfig) -> str | None:
             machine_written.SIGNAL,
             signals.machine_written is not None,
         ),
+        (Reason.PERPLEXITY, config.max_perplexity, "perplexity", signals.perplexity),
         (Reason.PERSONAL_DATA, config.max_personal_data, "personal_data", bool(signals.personal_data)),
     )
     for reason, limit, key, measured in limits:
         if limit is not None and not measured:
+            told = limit if isinstance(limit, int | float) else "set"
             return (
                 f"{SIGNALS_KEY}.{key}: nothing is measured, but {SELECTION_KEY}.max_{reason} is {told}; "
                 "set both or neither"
             )
     return None
-        (Reason.PERPLEXITY, config.max_perplexity, "perplexity", signals.perplexity),
-            told = limit if isinstance(limit, int | float) else "set"

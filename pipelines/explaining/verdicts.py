@@ -101,9 +101,6 @@ def _limits(signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
     return found
 
 
-def _personal_data(signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
-    if config.max_personal_data is None:
-        return []
 def _perplexity(signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
     rule, signal = config.max_perplexity, perplexity.SIGNALS[0]
     if rule is None:
@@ -120,6 +117,9 @@ def _perplexity(signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
     return [Verdict(Reason.PERPLEXITY, signal, figure, None, most, told, note)]
 
 
+def _personal_data(signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
+    if config.max_personal_data is None:
+        return []
     names = [name for name in personal_data_names(pii.KINDS) if name in signals.column_names]
     most = float(config.max_personal_data)
     if not names:
