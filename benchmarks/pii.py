@@ -2,8 +2,8 @@
 
     python -m benchmarks.pii FILE [FILE ...]
 
-Each FILE is Parquet with a column text. `re` looks for e-mail and IPv4 addresses alone, with datatrove's patterns in
-one thread; ours looks for all kinds. Printed is JSON; speed is 10^6 bytes of UTF-8 a second of processor time.
+Each FILE is Parquet with a column text. `re` looks for e-mail and IPv4 addresses alone, by the plainest patterns that
+find them; ours looks for all kinds and checks what it finds. Printed is JSON; speed is 10^6 bytes of UTF-8 a second of processor time.
 """
 
 import argparse
@@ -20,14 +20,8 @@ import pyarrow.parquet as pq
 from quality.pii import apply, find
 from text.buffers import text_buffer
 
-EMAIL = re.compile(
-    r"\b[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:(?:[A-Za-z0-9](?:[A-Za-z0-9-]*"
-    r"[A-Za-z0-9])?\.)+[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?|\[(?:(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)\.){3}"
-    r"(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?|[A-Za-z0-9-]*[A-Za-z0-9]:)])"
-)
-IPV4 = re.compile(
-    r"(?:(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)\.){3}(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
-)
+EMAIL = re.compile(r"[\w.+-]+@(?:[\w-]+\.)+[A-Za-z]{2,}")
+IPV4 = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
 HOSTILE = {
     "1": "1",
     "@": "@",
