@@ -3,7 +3,8 @@
     python -m benchmarks.pii FILE [FILE ...]
 
 Each FILE is Parquet with a column text. `re` looks for e-mail and IPv4 addresses alone, by the plainest patterns that
-find them; ours looks for all kinds and checks what it finds. Printed is JSON; speed is 10^6 bytes of UTF-8 a second of processor time.
+find them; ours looks for all kinds and checks what it finds. Printed is JSON; speed is 10^6 bytes of UTF-8 a second
+of processor time.
 """
 
 import argparse
