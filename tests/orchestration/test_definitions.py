@@ -111,6 +111,16 @@ TYPO = [{"source": "wikki", "weight": 1.0}]
             id="a limit on what is not measured",
         ),
         pytest.param(
+            {"selection": {"config": {"max_perplexity": {}}}},
+            r"ops\.signals\.config\.perplexity: nothing is measured, but .*max_perplexity is set",
+            id="a rule on what is not measured",
+        ),
+        pytest.param(
+            {"signals": {"config": {"perplexity": True}}},
+            r"ops\.perplexity_model\.config\.mode: no language model is fitted, but .*perplexity is true",
+            id="a measure without its model",
+        ),
+        pytest.param(
             {"selection": {"config": {"blocklists": {"domains": ["/absent/domains.txt"]}}}},
             r"ops\.selection\.config\.blocklists: /absent/domains.txt: no such file",
             id="no block list",

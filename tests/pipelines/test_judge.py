@@ -119,6 +119,10 @@ def test_a_rule_whose_signal_was_not_measured_says_what_to_switch_on():
     for limit, key in (("listed_words", "word_lists"), ("toxicity", "toxicity"), ("personal_data",) * 2):
         with pytest.raises(SignalError, match=rf"ops\.signals\.config\.{key}"):
             select(*tables(("cc", 99, "en", 1, 0.9)), CURATED, chosen(**{f"max_{limit}": 0}))
+    with pytest.raises(
+        SignalError, match=r"selection\.max_perplexity needs; .*ops\.signals\.config\.perplexity"
+    ):
+        select(*tables(("cc", 99, "en", 1, 0.9)), CURATED, chosen(max_perplexity={}))
 
 
 def with_signals(documents, signals, **columns):
@@ -155,6 +159,33 @@ def test_limits_of_lists_and_scores():
         ("personal_data", 3, 1, "email, phone"),
         ("personal_data", 3, 1, "email"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "reasons"),
+    [
+        pytest.param({}, ["kept", "kept", "perplexity", "kept", "kept"], id="the tail goes"),
+        pytest.param(
+            {"worst_bucket": "head"}, ["kept", "perplexity", "perplexity", "kept", "kept"], id="head stays"
+        ),
+        pytest.param(
+            {"by_language": [{"languages": ["en"], "most": 60}]},
+            ["kept", "perplexity", "perplexity", "kept", "kept"],
+            id="a limit",
+        ),
+    ],
+)
+def test_high_perplexity_drops_crawled_documents_and_a_null_none(limits, reasons):
+    rows = [("cc", 99, "en", 1, 0.9)] * 4 + [("wiki", 99, "en", 1, 0.9)]
+    judged = with_signals(
+        *tables(*rows),
+        perplexity=pa.array([10, 60.5, 3000, None, 3000], pa.float32()),
+        perplexity_bucket=pa.array(["head", "middle", "tail", None, "tail"], pa.string()),
+    )
+    decided = select(*judged, CURATED, chosen(quality="off", max_perplexity=limits)).to_pylist()
+    assert [row["reason"] for row in decided] == reasons
+    most = 60.0 if "by_language" in limits else None
+    assert [decided[2][key] for key in ("figure", "limit", "evidence")] == [3000.0, most, "en, tail"]
 
 
 def test_blocked_addresses_go_first_and_curated_ones_stay(tmp_path):

@@ -13,6 +13,8 @@ from quality import machine_written, pii
 from quality.catalogue import SIGNALS as MEASURES
 from quality.classifier import FitConfig, QualityClassifier
 from quality.language import identify, mixed
+from quality.ngram_model import NgramModel
+from quality.perplexity import PerplexityModels
 from quality.rule_sets import RULE_SETS
 from quality.rules import rules_of
 from quality.signals import compute
@@ -159,6 +161,28 @@ def test_the_fingerprint_follows_models_lists_and_config(world, everything, tmp_
     monkeypatch.setattr("quality.language.model_digest", lambda: "another")
     seen.add(fingerprint(everything))
     assert len(seen) == 6
+
+
+def test_perplexity_is_that_of_the_models_in_their_folder(world, tmp_path):
+    english = NgramModel.fit([TEXTS[0], TEXTS[1]])
+    models = PerplexityModels({"en": english}, {"en": {"cuts": [20.0, 30.0]}})
+    models.save(tmp_path / "models")
+    config = SignalsConfig(families=[], perplexity=True)
+    stage = SignalsStage.of(str(world / "documents"), str(world / "model"), config, str(tmp_path / "models"))
+    run_locally(pickle.loads(pickle.dumps(stage)), [Task(SHARDS[0], {})], str(tmp_path))
+    table = read_shard(str(tmp_path / "signals"), SHARDS[0], signals_schema(config))
+    expected = models.signals(TEXTS, table["language"])
+    for name in expected.schema.names:
+        assert table[name].to_pylist() == expected[name].to_pylist()
+    assert [figure is None for figure in expected["perplexity"].to_pylist()] == [False, False, True, True]
+    again = PerplexityModels({"en": english}, {"en": {"cuts": [20.0, 31.0]}})
+    again.save(tmp_path / "models")
+    later = SignalsStage.of(str(world / "documents"), str(world / "model"), config, str(tmp_path / "models"))
+    assert later.fingerprint() != stage.fingerprint()
+    without = [
+        SignalsStage.of(str(world / "documents"), str(world / "model"), None, f) for f in ("", "/absent")
+    ]
+    assert without[0].fingerprint() == without[1].fingerprint()
 
 
 def test_a_model_that_is_not_the_planned_one_stops_the_stage(world, tmp_path):
