@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.markdown import code_block, markdown_rows
+from quality.classifier_report import CLASSES
 
 Tables = dict[str, list[list[Any]]]
 
@@ -67,7 +68,7 @@ def model_rows(card: Mapping[str, Any], report: Mapping[str, Any]) -> list[list[
     for name in ("positive", "negative"):
         rows += [[f"{name} rows fitted", card["rows"][name]["fitted"]]]
         rows += [[f"{name} rows held out", card["rows"][name]["held_out"]]]
-    rows += [[f"balance: {key.replace('_', ' ')}", value] for key, value in card["balance"].items()]
+    rows += [[f"balance: {key.replace('_', ' ')}", value] for key, value in sorted(card["balance"].items())]
     if (chosen := card.get("chosen")) is not None:
         rows.append(["chosen by", chosen["by"] or chosen["note"]])
     fitted = report["pareto_fit"]
@@ -90,8 +91,8 @@ def figure_rows(figures: Mapping[str, Any]) -> list[list[Any]]:
         for key in path:
             value = value[key]
         rows.append([name, value])
-    counts = figures["confusion"]
-    rows += [[f"{key.replace('_', ' ')} at 0.5", n] for key, n in counts.items() if key != "limit"]
+    counts = ("true_positive", "false_negative", "false_positive", "true_negative")
+    rows += [[f"{key.replace('_', ' ')} at 0.5", figures["confusion"][key]] for key in counts]
     return rows
 
 
@@ -126,11 +127,7 @@ def source_rows(sources: Mapping[str, list[dict[str, Any]]]) -> list[list[Any]]:
     header = ["class", "source", "documents", "mean score", "median", "at 0.5", "at the threshold", "P(keep)"]
     return [
         header,
-        *[
-            [name, row["source"], *[row[key] for key in keys]]
-            for name, rows in sources.items()
-            for row in rows
-        ],
+        *[[name, row["source"], *[row[key] for key in keys]] for name in CLASSES for row in sources[name]],
     ]
 
 
@@ -138,7 +135,7 @@ def candidate_rows(candidates: Mapping[str, dict[str, Any]], chosen: str) -> lis
     """The held-out figures of each kind that was compared."""
     keys = ("roc_auc", "average_precision", "brier", "threshold")
     rows: list[list[Any]] = [["kind", "ROC AUC", "average precision", "Brier score", "threshold", "kept"]]
-    for kind, figures in candidates.items():
+    for kind, figures in sorted(candidates.items()):
         rows.append([kind, *[figures[key] for key in keys], "yes" if kind == chosen else "no"])
     return rows
 
@@ -149,7 +146,7 @@ def language_rows(
     """Each language's own classifier beside the general one, or why it has none."""
     aucs = {row["language"]: row for row in measured or []}
     rows: list[list[Any]] = [["language", "positive", "negative", "own ROC AUC", "general ROC AUC", ""]]
-    for code, told in languages.items():
+    for code, told in sorted(languages.items()):
         found = aucs.get(code, {})
         own, general = found.get("own_roc_auc"), found.get("general_roc_auc")
         rows.append(

@@ -126,7 +126,8 @@ def _of_document(root: str, name: str, documents: DatasetVersion, places: list[P
     if signals is not None and selection is not None:
         config = SelectionConfig.model_validate(selection.manifest["config"]["config"])
         curated = row["source"][0].as_py() in selection.manifest["config"]["curated"]
-        found = verdicts(row, signals, curated, config, _blocked(row["url"], config))
+        fitted = selection.manifest["details"].get("pareto_fit") is not None
+        found = verdicts(row, signals, curated, config, _blocked(row["url"], config), fitted)
         why = _responsible(root, text, signals, found, config, measured)
     return Explanation(
         name=name,

@@ -97,7 +97,7 @@ def quality_limits(
     """Which scores are enough, and the score that each document was asked for."""
     if config.quality == "threshold":
         return scores >= config.threshold, np.full(len(scores), config.threshold)
-    limits = score_limits(uniform(doc_ids, config.seed, DRAW_PURPOSE), config.pareto_alpha)
+    limits = score_limits(uniform(doc_ids, config.seed, DRAW_PURPOSE), config.alpha)
     return scores > limits, limits
 
 

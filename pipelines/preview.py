@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from pipelines.engine.dataset import DatasetError
 from pipelines.engine.lineage import current_inputs
 from pipelines.engine.mill import data_root
+from pipelines.fitted_alpha import AlphaError, fitted, told, with_alpha
 from pipelines.judge import Judged, SignalError, count_failures, judge
 from pipelines.reasons import REASONS, Reason
 from pipelines.report import funnel_rows, rule_rows, text_table
@@ -42,7 +43,8 @@ class PreviewError(ValueError):
 
 class Preview(NamedTuple):
     """Counters as a selection has them, and of the crawl that passes all rules but the quality score: documents,
-    those that each alpha would keep on average, those that each threshold would keep.
+    those that each alpha would keep on average, those that each threshold would keep. `fit` is the fit of the
+    quality model's alpha, None where it has none.
     """
 
     counts: dict[str, int]
@@ -50,19 +52,23 @@ class Preview(NamedTuple):
     passing: int
     by_alpha: dict[float, float]
     by_threshold: dict[float, int]
+    fit: dict[str, Any] | None = None
 
 
 def preview(root: str, config: SelectionConfig, max_shards: int | None = None) -> Preview:
     """Judge the documents of the data root by `config`; of `max_shards` shards, evenly chosen, where it is given.
 
     Ids that are seen twice are not looked for. DatasetError where documents or signals are missing, SignalError
-    where a rule's signal was not measured.
+    where a rule's signal was not measured, AlphaError where a fitted alpha is asked for and there is none.
     """
     documents, signals = current_inputs(root, "documents", "signals").values()
+    config, _ = with_alpha(root, signals, config)
+    fit = fitted(root, signals)
+    alphas = sorted({*ALPHAS, *([] if fit is None else [fit["alpha"]])})
     roles: dict[str, str] = documents.manifest["details"]["roles"]
     curated = sorted(source for source, role in roles.items() if role != "crawl")
     counts: Counter[str] = Counter()
-    by_alpha, by_threshold = dict.fromkeys(ALPHAS, 0.0), dict.fromkeys(THRESHOLDS, 0)
+    by_alpha, by_threshold = dict.fromkeys(alphas, 0.0), dict.fromkeys(THRESHOLDS, 0)
     n_crawled = n_passing = 0
     for shard in _chosen(documents.shards, max_shards):
         narrow, measured, blocked = read_narrow(documents.folder, signals.folder, shard, config)
@@ -72,18 +78,18 @@ def preview(root: str, config: SelectionConfig, max_shards: int | None = None) -
         crawled = ~np.asarray(pc.is_in(narrow["source"], value_set=pa.array(curated, pa.string())))
         scores = measured["quality_score"].to_numpy()[crawled & _passing(judged)]
         n_crawled, n_passing = n_crawled + int(crawled.sum()), n_passing + len(scores)
-        for alpha in ALPHAS:
+        for alpha in alphas:
             by_alpha[alpha] += float(keep_probability(scores, alpha).sum())
         for threshold in THRESHOLDS:
             by_threshold[threshold] += int((scores >= threshold).sum())
-    return Preview(dict(counts), n_crawled, n_passing, by_alpha, by_threshold)
+    return Preview(dict(counts), n_crawled, n_passing, by_alpha, by_threshold, fit)
 
 
 def tables(found: Preview) -> dict[str, list[list[Any]]]:
     """The preview as tables, the first row of each being its header."""
     rates: list[list[Any]] = [["quality rule", "crawled documents kept", "of the crawl"]]
     for name, kept in (
-        *((f"pareto, alpha {alpha:g}", round(n)) for alpha, n in found.by_alpha.items()),
+        *((f"pareto, alpha {_alpha(alpha, found.fit)}", round(n)) for alpha, n in found.by_alpha.items()),
         *((f"threshold {threshold:g}", n) for threshold, n in found.by_threshold.items()),
         ("off", found.passing),
     ):
@@ -110,6 +116,10 @@ def read_selection(path: str | None) -> SelectionConfig:
         told = error.errors()[0]
         key = ".".join([CONFIG_KEY, *map(str, told["loc"])])
         raise PreviewError(f"{path}: {key}: {told['msg']} (found {told.get('input')!r})") from None
+
+
+def _alpha(alpha: float, fit: dict[str, Any] | None) -> str:
+    return told(fit) if fit is not None and alpha == fit["alpha"] else f"{alpha:g}"
 
 
 def _chosen(shards: Sequence[str], limit: int | None) -> list[str]:
@@ -144,7 +154,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         found = preview(data_root(arguments.root), read_selection(arguments.config), arguments.shards)
-    except (DatasetError, PreviewError, SignalError, ListFileError) as error:
+    except (DatasetError, PreviewError, SignalError, AlphaError, ListFileError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     for title, rows in tables(found).items():

@@ -58,8 +58,11 @@ class SelectionConfig(BaseModel):
         default="pareto",
         description="pareto: GPT-3's random keep by score; threshold: a fixed score; off: no quality rule",
     )
-    pareto_alpha: float = Field(
-        default=GPT3_ALPHA, description="P(keep) = (2 - score)^-alpha; smaller keeps more", gt=0
+    pareto_alpha: float | None = Field(
+        default=GPT3_ALPHA,
+        description="P(keep) = (2 - score)^-alpha; smaller keeps more; null: the alpha that was fitted with the "
+        "quality model, at which the kept scores are nearest to the curated ones",
+        gt=0,
     )
     threshold: float = Field(
         default=0.5,
@@ -68,3 +71,12 @@ class SelectionConfig(BaseModel):
         le=1,
     )
     seed: int = Field(default=1, description="seed of the Pareto draws", ge=0)
+
+    @property
+    def alpha(self) -> float:
+        """`pareto_alpha` as a number; ValueError where it is null and the fitted one has not been filled in."""
+        if self.pareto_alpha is None:
+            raise ValueError(
+                "selection.pareto_alpha: null, expected a number here; pipelines.fitted_alpha fills it in"
+            )
+        return self.pareto_alpha

@@ -16,10 +16,11 @@ from pipelines.build.preflight_rlhf import (
     check_instructions,
     check_quotas,
 )
-from pipelines.build.preflight_selection import check_perplexity, check_selection, check_signals
+from pipelines.build.preflight_selection import check_alpha, check_perplexity, check_selection, check_signals
 from pipelines.build.rlhf_datasets import BENCHMARKS_KEY, InstructionDatasetsConfig
 from pipelines.build.rlhf_reading import InstructionsConfig
 from pipelines.build.scoring import PERPLEXITY_MODEL
+from pipelines.classify import ClassifierConfig
 from pipelines.decontamination.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files
 from pipelines.engine.spark import SparkConfig, SparkSettingError, user_settings
 from pipelines.mixing import tokenizer
@@ -55,6 +56,8 @@ def preflight(configs: Mapping[str, BaseModel]) -> None:
         _refuse(check_signals(signals))
     if selection is not None:
         _refuse(check_selection(selection, signals))
+        if classifier := _of(configs, "quality_model", ClassifierConfig):
+            _refuse(check_alpha(selection, classifier))
     _check_rlhf(configs)
     known = _sources(configs)
     if build := _of(configs, "tokenizer", TokenizerBuildConfig):

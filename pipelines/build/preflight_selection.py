@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipelines.classify import ClassifierConfig
 from pipelines.list_files import blocklist_files
 from pipelines.perplexity import MODEL_KEY, PerplexityConfig
 from pipelines.reasons import Reason
@@ -51,6 +52,16 @@ def check_perplexity(signals: SignalsConfig, models: PerplexityConfig) -> str | 
     if not signals.perplexity or models.mode == "fit":
         return None
     return f"{MODEL_KEY}.mode: no language model is fitted, but {SIGNALS_KEY}.perplexity is true; set mode to 'fit'"
+
+
+def check_alpha(config: SelectionConfig, classifier: ClassifierConfig) -> str | None:
+    """What keeps the quality model from giving the alpha that `config` asks for, beginning with its key."""
+    if config.quality == "pareto" and config.pareto_alpha is None and not classifier.fit.held_out_share:
+        return (
+            f"{SELECTION_KEY}.pareto_alpha: null takes an alpha that is fitted on held-out documents, and "
+            "ops.quality_model.config.fit.held_out_share is 0; set either"
+        )
+    return None
 
 
 def _named(config: SelectionConfig) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ from pipelines.engine.dataset import read_shard
 from pipelines.engine.lineage import current_inputs
 from pipelines.engine.mill import Mill
 from pipelines.engine.runner import run_stage, shard_tasks
+from pipelines.fitted_alpha import told, with_alpha
 from pipelines.list_files import blocklist_files, digest_files
 from pipelines.report import funnel, rule_rows
 from pipelines.schemas import DUPLICATES, SELECTED, SELECTION
@@ -54,8 +55,12 @@ class DuplicatesConfig(BaseModel):
 
 
 def build_selection(mill: Mill, config: SelectionConfig) -> Built:
-    """Judge every document by itself: address, length, language, rule sets, quality, an id that was seen before."""
+    """Judge every document by itself: address, length, language, rule sets, quality, an id that was seen before.
+
+    A null alpha is filled in from the quality model that the signals were scored by.
+    """
     documents, signals = current_inputs(mill.root, "documents", "signals").values()
+    config, fit = with_alpha(mill.root, signals, config)
     repeated = build_table(
         mill.root,
         REPEATED,
@@ -68,11 +73,15 @@ def build_selection(mill: Mill, config: SelectionConfig) -> Built:
     files = blocklist_files(config.blocklists)
     lists = digest_files(files) if files else ""
     stage = SelectStage(documents.folder, signals.folder, repeated.folder, curated, config, lists)
-    version = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), [documents, signals, repeated])[
-        "selection"
-    ]
+    inputs = [documents, signals, repeated]
+    details = None if fit is None else {"pareto_fit": fit}
+    made = run_stage(mill.spark, mill.root, stage, shard_tasks(documents), inputs, details=details)
+    version = made["selection"]
     tables = {"rules": rule_rows(version.counts), "funnel": funnel(version)}
-    return Built((version, repeated), SELECTION, (aligned(version, documents),), tables=tables)
+    metadata = {} if fit is None else {"pareto_alpha": told(fit), "pareto_distance": fit["distance"]}
+    return Built(
+        (version, repeated), SELECTION, (aligned(version, documents),), metadata=metadata, tables=tables
+    )
 
 
 def build_duplicates(mill: Mill, config: DuplicatesConfig) -> Built:

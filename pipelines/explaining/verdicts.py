@@ -40,8 +40,11 @@ def verdicts(
     is_curated: bool,
     config: SelectionConfig,
     blocked: str | None = None,
+    alpha_is_fitted: bool = False,
 ) -> list[Verdict]:
-    """All rules for one row of documents and signals, in the recipe's order; `blocked` names a block list's entry."""
+    """All rules for one row of documents and signals, in the recipe's order; `blocked` names a block list's entry,
+    `alpha_is_fitted` says that the config's alpha came from the quality model.
+    """
     words = float(document["n_words"][0].as_py())
     fewest = 1.0 if is_curated else float(config.min_words)
     found = [
@@ -51,7 +54,7 @@ def verdicts(
     for _, rules in rules_by_language(signals["language"], config):
         found += [_page_rule(rule, signals) for rule in rules]
     found += [*_limits(signals, config), *_perplexity(signals, config)]
-    found += _quality(document, signals, config)
+    found += _quality(document, signals, config, " (fitted)" if alpha_is_fitted else "")
     if is_curated:
         found = [one._replace(verdict=EXEMPT) for one in found]
     found.insert(1, Verdict(Reason.TOO_SHORT, "n_words", words, fewest, None, _told(words >= fewest)))
@@ -128,15 +131,15 @@ def _personal_data(signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
     return [Verdict(Reason.PERSONAL_DATA, " + ".join(names), total, None, most, _told(total <= most))]
 
 
-def _quality(document: pa.Table, signals: pa.Table, config: SelectionConfig) -> list[Verdict]:
+def _quality(document: pa.Table, signals: pa.Table, config: SelectionConfig, fitted: str) -> list[Verdict]:
     score = signals["quality_score"].to_numpy()
     if config.quality == "off":
         return [Verdict(Reason.QUALITY, "quality_score", float(score[0]), None, None, PASSES, "no rule")]
     kept, limits = quality_limits(document["doc_id"], score, config)
     note = "threshold"
     if config.quality == "pareto":
-        chance = float(keep_probability(score, config.pareto_alpha)[0])
-        note = f"the draw asks for more than this; alpha {config.pareto_alpha:g}, P(keep) {chance:.4f}"
+        chance = float(keep_probability(score, config.alpha)[0])
+        note = f"the draw asks for more than this; alpha {config.alpha:.4g}{fitted}, P(keep) {chance:.4f}"
     limit = float(limits[0])
     return [
         Verdict(Reason.QUALITY, "quality_score", float(score[0]), limit, None, _told(bool(kept[0])), note)
