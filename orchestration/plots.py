@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 420, 220
-LEFT, RIGHT, TOP, BOTTOM = 58, 10, 30, 26
+WIDTH, HEIGHT = 420, 230
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 38, 28
+LETTER = 6.0  # width of a letter of the names, about
+TICKS = 4  # steps of an axis, at most one more
+STEADY = 0.1  # of the largest value: what varies less is drawn from 0, or its noise would fill the panel
+SAME = 1e-6  # of the largest value: a difference that no axis can show
 POINTS = 300
 COLUMNS = 2
 COLOURS = ("#2563eb", "#d97706", "#059669", "#dc2626", "#7c3aed", "#475569")
@@ -16,10 +20,11 @@ Point = tuple[float, float]
 
 
 class Panel(NamedTuple):
-    """One diagram: a title and named curves over the same axis."""
+    """One diagram: a title and named curves over the same axis, which has a name too."""
 
     title: str
     curves: dict[str, list[Point]]
+    over: str = "step"
 
 
 def curve(lines: Sequence[Mapping[str, Any]], key: str, over: str = "step") -> list[Point]:
@@ -67,48 +72,88 @@ def markdown_image(document: str, title: str) -> str:
     return f"![{title}](data:image/svg+xml;base64,{base64.b64encode(document.encode()).decode()})"
 
 
+def ticks(low: float, high: float) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten, the first at or below `low`, the last at or above `high`.
+
+    >>> ticks(0.3, 6.9)
+    [0.0, 2.0, 4.0, 6.0, 8.0]
+    """
+    rough = (high - low) / TICKS
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(unit * power for unit in (1, 2, 5, 10) if unit * power >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [number * step for number in range(first, last + 1)]
+
+
+def shown(axis: Sequence[float]) -> list[str]:
+    """The numbers of an axis: no digits that its step has not; from ten thousand on as k, from ten million as M.
+
+    Powers of ten where that would be long.
+
+    >>> shown([0.0, 50000.0, 100000.0]), shown([0.2, 0.25]), shown([0.0, 0.0002])
+    (['0', '50k', '100k'], ['0.20', '0.25'], ['0', '2e-04'])
+    """
+    step, largest = axis[1] - axis[0], max(map(abs, axis))
+    unit, sign = next(((u, s) for u, s in ((1e6, "M"), (1e3, "k")) if largest >= 10 * u), (1.0, ""))
+    place = math.floor(math.log10(step) + 1e-9)  # of the step's digit: 0 for 5, -1 for 0.2
+    if step < 0.001 or largest >= 1e10:
+        form, unit, sign = f".{max(0, math.floor(math.log10(largest)) - place)}e", 1.0, ""
+    else:
+        form = f".{max(0, round(math.log10(unit)) - place)}f"
+    return [f"{value / unit:{form}}{sign}" if abs(value) > step / 2 else "0" for value in axis]
+
+
 def _panel(panel: Panel) -> str:
     xs = [x for points in panel.curves.values() for x, _ in points]
     ys = [y for points in panel.curves.values() for _, y in points]
-    (left, right), (low, high) = _range(xs), _range(ys)
+    left, right = _range(xs)
+    across = ticks(left, right)
+    up = ticks(*_tall(*_range(ys)))
+    low, high = up[0], up[-1]
     wide, tall = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
-    def place(point: Point) -> str:
+    def place(point: Point) -> tuple[float, float]:
         x = LEFT + wide * (point[0] - left) / (right - left)
-        y = TOP + tall * (high - point[1]) / (high - low)
-        return f"{x:.1f},{y:.1f}"
+        return x, TOP + tall * (high - point[1]) / (high - low)
 
-    parts = [
-        f'<text x="{LEFT}" y="14" font-weight="bold" fill="#111827">{escape(panel.title)}</text>',
-        f'<rect x="{LEFT}" y="{TOP}" width="{wide}" height="{tall}" fill="none" stroke="#d1d5db"/>',
-    ]
-    for share in (0.0, 0.5, 1.0):
-        y = TOP + tall * (1 - share)
-        parts.append(
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="#4b5563">'
-            f"{low + share * (high - low):.4g}</text>"
-        )
-    for x, value, anchor in ((LEFT, left, "start"), (WIDTH - RIGHT, right, "end")):
-        parts.append(
-            f'<text x="{x}" y="{HEIGHT - 10}" text-anchor="{anchor}" fill="#4b5563">{value:,.4g}</text>'
-        )
+    parts = [f'<text x="{LEFT}" y="14" font-weight="bold" fill="#111827">{escape(panel.title)}</text>']
+    for value, words in zip(up, shown(up), strict=True):
+        _, y = place((left, value))
+        parts.append(f'<path d="M{LEFT} {y:.1f}h{wide}" stroke="#e5e7eb"/>')
+        parts.append(_text(LEFT - 6, y + 4, words, "end"))
+    for value, words in zip(across, shown(across), strict=True):
+        x, _ = place((value, low))
+        if left <= value <= right:
+            parts.append(f'<path d="M{x:.1f} {TOP + tall}v4" stroke="#9ca3af"/>')
+            parts.append(_text(x, HEIGHT - 11, words, "middle"))
+    parts.append(_text(LEFT - 6, HEIGHT - 11, panel.over, "end"))
+    at = float(LEFT)
     for number, (name, points) in enumerate(panel.curves.items()):
         colour = COLOURS[number % len(COLOURS)]
         # A single point would be an invisible line.
         drawn = points if len(points) > 1 else [(left, points[0][1]), (right, points[0][1])]
-        line = " ".join(place(point) for point in drawn)
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in map(place, drawn))
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-        parts.append(
-            f'<text x="{WIDTH - RIGHT - 4}" y="{TOP + 14 + 13 * number}" text-anchor="end" fill="{colour}">'
-            f"{escape(name)}</text>"
-        )
+        parts.append(_text(at, 29, name, "start", colour))
+        at += LETTER * (len(name) + 2)
     return "".join(parts)
 
 
+def _text(x: float, y: float, words: str, anchor: str, colour: str = "#4b5563") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+
+
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    """Smallest and largest, never the same."""
+    """Smallest and largest; where all are about the same, from 0 to there."""
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - max(abs(low), 1.0) / 2, low + max(abs(low), 1.0) / 2)
+    if high - low > SAME * max(abs(low), abs(high)):
+        return low, high
+    return (min(0.0, low), max(0.0, low)) if low else (0.0, 1.0)
+
+
+def _tall(low: float, high: float) -> tuple[float, float]:
+    """The range to draw: from 0 where all values are above it and hardly vary."""
+    return (0.0, high) if low > 0 and high - low < STEADY * high else (low, high)
 
 
 def _finite(value: Any) -> bool:
