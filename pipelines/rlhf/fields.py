@@ -1,9 +1,15 @@
 """Typed access to a row: what is missing, null, wrongly typed or too long is an error that names the field."""
 
+import json
+import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from pipelines.rlhf.records import canonical
+
+MAX_LABEL_CHARS = 1000
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 class RowError(ValueError):
@@ -75,28 +81,55 @@ class Fields:
         """A text or a number as a short text: an id, a name, a category."""
         if isinstance(self.value, bool) or not isinstance(self.value, (str, int)):
             raise self.wrong("a text or a whole number")
-        return canonical(str(self.value))
+        name = str(self.value)
+        if len(name) > MAX_LABEL_CHARS:
+            raise RowError(
+                "field_too_long",
+                f"{self._where} has {len(name):,} characters, a name has {MAX_LABEL_CHARS:,}",
+            )
+        return canonical(name)
+
+    def json(self) -> str:
+        """The value as JSON text."""
+        told = json.dumps(self.value, ensure_ascii=False, default=str)
+        return self.having(told).text()
 
     def integer(self) -> int:
-        """A whole number; True and False are none, the digits of a CSV cell are."""
+        """A whole number; True and False are none, the digits of a CSV cell and 1.0 are."""
         value = self.value
-        if isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+            return int(value)
+        if isinstance(value, float) and value.is_integer():
             return int(value)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.wrong("a whole number")
         return value
 
     def number(self) -> float:
-        """A number; True and False are none."""
+        """A finite number; True and False are none."""
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
             raise self.wrong("a number")
-        return float(self.value)
+        return self._finite(self.value)
+
+    def score(self) -> float:
+        """Like `number`; the text of a number, as a CSV cell has it, is one too."""
+        if not isinstance(self.value, str):
+            return self.number()
+        try:
+            found = float(self.value)
+        except ValueError:
+            raise self.wrong("a number") from None
+        return self._finite(found)
 
     def flag(self) -> bool:
         """True or False."""
         if not isinstance(self.value, bool):
             raise self.wrong("true or false")
         return self.value
+
+    def having(self, value: Any) -> "Fields":
+        """Another value at the same place."""
+        return Fields(value, self._limit, self.path)
 
     def items(self) -> Iterator["Fields"]:
         """The items of a list."""
@@ -105,9 +138,19 @@ class Fields:
         for number in range(len(self.value)):
             yield Fields(self.value[number], self._limit, f"{self.path}[{number}]")
 
-    def wrong(self, expected: str) -> RowError:
-        """The error of a value that is not what was `expected`."""
-        return RowError("wrong_type", f"{self._where}: expected {expected}, found {kind(self.value)}")
+    def wrong(self, expected: str, found: str = "") -> RowError:
+        """The error of a value that is not what was `expected`; `found` says what it is where its type does not."""
+        reason = "wrong_value" if found else "wrong_type"
+        return RowError(reason, f"{self._where}: expected {expected}, found {found or kind(self.value)}")
+
+    def _finite(self, value: float) -> float:
+        try:
+            found = float(value)
+        except OverflowError:
+            found = math.inf
+        if not math.isfinite(found):
+            raise self.wrong("a number", f"{found}")
+        return found
 
     def _item(self, number: int) -> "Fields":
         if number >= len(self.value):

@@ -126,6 +126,9 @@ def _read_row(
     except RowError as error:
         out.dead(place, error.reason, f"row {number}: {error}")
         return
+    except RecursionError:
+        out.dead(place, "too_deep", f"row {number} is nested too deeply to be written as text")
+        return
     for row in _raw_rows(outputs, source, f"{member.name}#{number}"):
         batch.add(row)
 

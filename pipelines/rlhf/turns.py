@@ -64,6 +64,8 @@ def read_message(message: Fields) -> list[Turn]:
     if calls is not None and calls.value:
         turns = [turn for turn in turns if turn.content]
         turns.append(Turn(role, _calls(calls)))
+    if not turns:
+        message.at(text_key)  # raises: neither a text nor a call
     return turns
 
 
@@ -81,7 +83,7 @@ def tools_of(row: Fields) -> str:
     found = row.optional("tools")
     if found is None:
         return ""
-    return found.text() if isinstance(found.value, str) else json.dumps(found.value, ensure_ascii=False)
+    return found.text() if isinstance(found.value, str) else found.json()
 
 
 def dialogue_outputs(
@@ -139,7 +141,7 @@ def _calls(calls: Fields) -> str:
         function = call.at("function") if "function" in call else call
         arguments = function.at("arguments").value
         found.append({"name": function.at("name").label(), "arguments": _parsed(arguments)})
-    return json.dumps(found[0] if len(found) == 1 else found, ensure_ascii=False)
+    return calls.having(found[0] if len(found) == 1 else found).json()
 
 
 def _parsed(arguments: Any) -> Any:

@@ -16,13 +16,18 @@ def instruction_turns(row: Fields) -> list[Turn]:
     turns = with_system([], system.text() if system else "")
     history = row.optional("history")
     for pair in history.items() if history else ():
-        said, answered = pair.items() if len(pair.value) == 2 else (None, None)
-        if said is None or answered is None:
-            raise pair.wrong("a question and its answer")
+        said, answered = _both(pair)
         turns += [Turn("user", said.text()), Turn("assistant", answered.text())]
     extra = row.optional("input")
     parts = [row.at("instruction").text(), extra.text() if extra else ""]
     return [*turns, Turn("user", "\n".join(part for part in parts if part))]
+
+
+def _both(pair: Fields) -> tuple[Fields, Fields]:
+    items = list(pair.items())
+    if len(items) != 2:
+        raise pair.wrong("a question and its answer", f"{len(items)} items")
+    return items[0], items[1]
 
 
 def _fits(row: Any) -> bool:

@@ -37,7 +37,7 @@ def _read(row: Fields, _: RlhfSourceConfig) -> Iterator[Output]:
 
 
 def _ranks(preference: Fields) -> tuple[int, int]:
-    value = preference.number()
+    value = preference.score()
     if value in (0.0, 1.5):
         return TIE
     if not 1 <= value <= 2:

@@ -29,22 +29,23 @@ def _fits(row: Any) -> bool:
     )
 
 
-def _dialogue(row: Fields, config: RlhfSourceConfig) -> list[Turn]:
+def _dialogue(row: Fields, config: RlhfSourceConfig) -> tuple[str, list[Turn]]:
+    """Name of the field that the answer stands in, and all turns."""
     if "messages" in row:
-        return with_system(read_messages(row.at("messages")), "", tools_of(row))
+        return "messages", with_system(read_messages(row.at("messages")), "", tools_of(row))
     if "conversations" in row:
-        return conversation(row)
+        return "conversations", conversation(row)
     if "instruction" in row:
-        return [*instruction_turns(row), Turn("assistant", row.at("output").text())]
-    return prompt_turns(row, config)
+        return "output", [*instruction_turns(row), Turn("assistant", row.at("output").text())]
+    return "completion", prompt_turns(row, config)
 
 
 def _read(row: Fields, config: RlhfSourceConfig) -> Iterator[Output]:
     name = "kto_tag" if "kto_tag" in row else "label"
     good = row.at(name).flag()
-    turns = _dialogue(row, config)
+    field, turns = _dialogue(row, config)
     if not turns or turns[-1].role != "assistant" or not any(turn.role == "user" for turn in turns[:-1]):
-        raise row.wrong("a dialogue that ends on the assistant's judged answer; it is not, so this")
+        raise row.at(field).wrong("a human's turn and the assistant's judged answer at the end", "none")
     if good and config.unpaired == "demonstrations":
         yield Demonstration(turns)
         return

@@ -129,8 +129,10 @@ def _as_text(field: Fields) -> str:
     value = field.value
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     if isinstance(value, (int, float)):
-        return str(int(value)) if float(value).is_integer() else str(value)
+        return str(value)
     return field.text()
 
 
@@ -138,10 +140,10 @@ def _ranks(row: Fields, mapped: MappedConfig, n: int) -> list[int | None]:
     """Dense ranks from 1 of what the columns hold: ranks or scores, null where an answer was not judged."""
     if mapped.ranks_column:
         given = [
-            None if item.value is None else item.number() for item in row.follow(mapped.ranks_column).items()
+            None if item.value is None else item.score() for item in row.follow(mapped.ranks_column).items()
         ]
     else:
-        given = [found.number() if (found := row.optional(name)) else None for name in mapped.rank_columns]
+        given = [found.score() if (found := row.optional(name)) else None for name in mapped.rank_columns]
     if len(given) != n:
         raise RowError("wrong_length", f"{n} completions have {len(given)} ranks")
     order = sorted({value for value in given if value is not None}, reverse=mapped.best == "highest")

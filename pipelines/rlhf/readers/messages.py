@@ -18,7 +18,7 @@ def _fits(row: Any) -> bool:
 def _read(row: Fields, config: RlhfSourceConfig) -> Iterator[Output]:
     turns = with_system(read_messages(row.at("messages")), "", tools_of(row))
     if not turns:
-        raise row.at("messages").wrong("at least one message in the list; it is empty, so this")
+        raise row.at("messages").wrong("at least one message", "an empty list")
     yield from dialogue_outputs(turns, conversation_facts(row), config.every_reply)
 
 

@@ -12,8 +12,13 @@ def judged_pair(
 ) -> Judgement | Excluded:
     """The judgement that prefers the last turn of `chosen`, or why the two dialogues give none.
 
-    RowError where the shared turns end on an answer, so that chosen and rejected answer nobody.
+    RowError where one has no turns, and where the shared ones end on an answer, so that chosen and rejected answer
+    nobody.
     """
+    if not chosen or not rejected:
+        raise RowError(
+            "no_prompt", f"{'chosen' if not chosen else 'rejected'} has no turns, expected a dialogue"
+        )
     shared = shared_turns(chosen, rejected)
     behind = max(len(chosen), len(rejected)) - shared
     last = next((turns[-1].role for turns in (chosen, rejected) if turns[-1].role != "assistant"), None)

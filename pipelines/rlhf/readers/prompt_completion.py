@@ -35,8 +35,8 @@ def _fits(row: Any) -> bool:
 
 def _read(row: Fields, config: RlhfSourceConfig) -> Iterator[Output]:
     turns = prompt_turns(row, config)
-    if turns[-1].role != "assistant" or not any(turn.role == "user" for turn in turns[:-1]):
-        raise row.at("completion").wrong("the assistant's answer to a human's turn; it is none, so this")
+    if not turns or turns[-1].role != "assistant" or not any(turn.role == "user" for turn in turns[:-1]):
+        raise row.at("completion").wrong("the assistant's answer to a human's turn", "none")
     yield Demonstration(turns)
 
 

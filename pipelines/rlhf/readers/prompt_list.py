@@ -16,7 +16,7 @@ def _fits(row: Any) -> bool:
 def _read(row: Fields, _: RlhfSourceConfig) -> Iterator[Output]:
     text = row.text()
     if not text:
-        raise row.wrong("a prompt; it is empty, so this")
+        raise row.wrong("a prompt", "an empty text")
     yield Prompt([Turn("user", text)])
 
 

@@ -23,12 +23,12 @@ def _read(row: Fields, _: RlhfSourceConfig) -> Iterator[Output]:
     if isinstance(prompt.value, list):
         turns = read_messages(prompt)
         if not turns or turns[-1].role == "assistant" or all(turn.role != "user" for turn in turns):
-            raise prompt.wrong("messages that end on the human's turn; they do not, so this")
+            raise prompt.wrong("messages that end on the human's turn", "others")
         yield Prompt(turns)
         return
     text = prompt.text()
     if not text:
-        raise prompt.wrong("a prompt; it is empty, so this")
+        raise prompt.wrong("a prompt", "an empty text")
     yield Prompt([Turn("user", text)])
 
 

@@ -14,15 +14,22 @@ def _fits(row: Any) -> bool:
 
 
 def _read(row: Fields, _: RlhfSourceConfig) -> Iterator[Output]:
-    """A demonstration an instance; those of one task are parts of one conversation root."""
+    """A demonstration an instance; those of one task are parts of one conversation root.
+
+    The use case is the task's name, of which `pipelines.rlhf.use_case_labels` declares those of the seeds.
+    """
     instruction = row.at("instruction").text()
     name = row.optional("id")
     classifies = row.optional("is_classification")
-    use_case = "classification" if classifies is not None and classifies.flag() else None
+    if classifies is not None and classifies.flag():
+        use_case: str | None = "classification"
+    else:
+        task = row.optional("name")
+        use_case = task.label() if task else None
     facts = Facts(root=name.label() if name else None, use_case=use_case)
     instances = list(row.at("instances").items())
     if not instances:
-        raise row.at("instances").wrong("at least one instance in the list; it is empty, so this")
+        raise row.at("instances").wrong("at least one instance", "an empty list")
     for number, instance in enumerate(instances, 1):
         extra = instance.optional("input")
         asked = "\n".join(part for part in (instruction, extra.text() if extra else "") if part)

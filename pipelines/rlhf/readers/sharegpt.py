@@ -30,7 +30,7 @@ def _fits(row: Any) -> bool:
 def _read(row: Fields, config: RlhfSourceConfig) -> Iterator[Output]:
     turns = conversation(row)
     if not turns:
-        raise row.at("conversations").wrong("at least one message in the list; it is empty, so this")
+        raise row.at("conversations").wrong("at least one message", "an empty list")
     yield from dialogue_outputs(turns, conversation_facts(row), config.every_reply)
 
 

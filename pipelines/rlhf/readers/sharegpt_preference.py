@@ -25,13 +25,17 @@ def _answer(field: Fields) -> str:
         return field.text()
     turns = read_message(field)
     if len(turns) != 1 or turns[0].role != "assistant":
-        raise field.wrong("an assistant's message; another role's message")
+        raise field.wrong("an assistant's message", "another")
     return turns[0].content
 
 
 def _read(row: Fields, _: RlhfSourceConfig) -> Iterator[Output]:
     answers = [_answer(row.at("chosen")), _answer(row.at("rejected"))]
-    yield Judgement(conversation(row), answers, [1, 2], facts=conversation_facts(row))
+    turns = conversation(row)
+    if not turns or turns[-1].role == "assistant" or all(turn.role != "user" for turn in turns):
+        last = turns[-1].role if turns else "none"
+        raise row.at("conversations").wrong("messages that end on the human's turn", f"{last} as the last")
+    yield Judgement(turns, answers, [1, 2], facts=conversation_facts(row))
 
 
 LAYOUT = Layout(

@@ -37,7 +37,7 @@ def _dialogue(prompt: list[Turn], answer: Fields) -> list[Turn]:
     """The whole dialogue: some tables repeat the prompt in the answer, some do not."""
     turns = read_messages(answer)
     if not turns:
-        raise answer.wrong("at least one message in the list; it is empty, so this")
+        raise answer.wrong("at least one message", "an empty list")
     return turns if turns[: len(prompt)] == prompt and len(turns) > len(prompt) else [*prompt, *turns]
 
 
@@ -48,9 +48,7 @@ def _texts(row: Fields) -> Judgement:
         shared = _shared_text(chosen, rejected)
         prompt, chosen, rejected = canonical(chosen[:shared]), chosen[shared:], rejected[shared:]
         if not prompt:
-            raise row.wrong(
-                "a prompt, or texts of chosen and rejected that begin alike; they do not, so this"
-            )
+            raise row.at("chosen").wrong("a prompt in front of it that rejected begins with as well", "none")
     return Judgement([Turn("user", prompt)], [canonical(chosen), canonical(rejected)], [1, 2])
 
 

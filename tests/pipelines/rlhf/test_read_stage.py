@@ -101,13 +101,14 @@ ALPACA = {"instruction": "i", "input": "", "output": "o"}
         (ALPACA | {"output": 7}, "wrong_type", "field 'output': expected a text, found a whole number"),
         (
             ALPACA | {"history": [["a"]]},
-            "wrong_type",
-            "field 'history[0]': expected a question and its answer",
+            "wrong_value",
+            "field 'history[0]': expected a question and its answer, found 1 items",
         ),
+        (ALPACA | {"history": [None]}, "wrong_type", "field 'history[0]': expected a list, found null"),
         (ALPACA | {"output": "x" * 5_000_000}, "field_too_long", "field 'output' has 5,000,000 characters"),
         ([1], "wrong_type", "the row: expected an object, found a list"),
     ],
-    ids=["missing", "null", "type", "nested", "five-million", "no-object"],
+    ids=["missing", "null", "type", "nested", "nested-null", "five-million", "no-object"],
 )
 def test_a_wrong_row_names_file_row_and_field(tmp_path: Path, row: Any, reason: str, told: str) -> None:
     raw = read_rows_of(tmp_path, [ALPACA, ALPACA, ALPACA, row])
@@ -127,7 +128,7 @@ def test_a_wrong_row_names_file_row_and_field(tmp_path: Path, row: Any, reason: 
             "conversations[0].from' is 'narrator'",
         ),
         ({"conversations": [{"from": "human"}]}, "missing_field", "no field 'conversations[0].value'"),
-        ({"conversations": []}, "wrong_type", "field 'conversations': expected at least one message"),
+        ({"conversations": []}, "wrong_value", "field 'conversations': expected at least one message"),
         ({"conversations": [{"from": "gpt", "value": "a"}]}, "no_prompt", "no human's turn"),
     ],
     ids=["role", "value", "empty", "unasked"],
