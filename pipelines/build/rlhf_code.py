@@ -70,7 +70,11 @@ def build_code_judgements(mill: Mill, config: CodeJudgementsConfig) -> Built:
             judged.append(judging.judge(table, config.judge, references))
         return judged[0]
 
-    key = {"config": config.model_dump(mode="json"), "code": _CODE_VERSION}
+    key = {
+        "config": config.model_dump(mode="json"),
+        "judge": f"{judging.NAME}-v{judging.VERSION}",
+        "code": _CODE_VERSION,
+    }
     inputs = {CODE_PAIRS.name: pairs}
     judgements = build_table(
         mill.root,

@@ -1,4 +1,8 @@
-"""The automatic judge: ranks answers by a sum of stated features, or by given scores; always marked as a model's.
+"""The automatic judge: ranks answers by stated features, or by given scores; always marked as a model's.
+
+A score is the weighted mean of the features that apply, times a power of the share of the answer that does not repeat
+itself: what repetition spoils no other feature makes good. (Version 1 had repetition as one summand of five, so that
+an answer padded with its own last lines could still beat an honest one that was further from the reference.)
 
 It knows nothing of truth or use. It makes a run without people complete, and its verdicts can be left out by
 judge_kind or labeler_id.
@@ -21,8 +25,8 @@ from pipelines.schemas import DatasetSchema
 
 Floats = npt.NDArray[np.float64]
 
-NAME, VERSION = "features", 1
-FEATURES = ("python_parses", "not_repetitive", "ends_well", "length_fits", "overlap")
+NAME, VERSION = "features", 2
+FEATURES = ("python_parses", "ends_well", "length_fits", "overlap")
 
 
 def _column(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) -> pa.Field:
@@ -39,16 +43,20 @@ JUDGE_SCORES = DatasetSchema(
             _column(
                 "python_parses", pa.float64(), "1 where it is Python; null where none was asked for", True
             ),
-            _column("not_repetitive", pa.float64(), "1 minus the share of repeated word 4-grams"),
+            _column("not_repetitive", pa.float64(), "share of the answer that does not repeat itself, 0..1"),
             _column(
                 "ends_well",
                 pa.float64(),
                 "1 where it ended by itself; null where code's end is unknown",
                 True,
             ),
-            _column("length_fits", pa.float64(), "1 within the bounds of length"),
+            _column("length_fits", pa.float64(), "1 within the bounds of length, repetitions not counted"),
             _column("overlap", pa.float64(), "words in common with the reference; null without one", True),
-            _column("score", pa.float64(), "mean of the features that apply, by weight; 0..1"),
+            _column(
+                "score",
+                pa.float64(),
+                "mean of the features that apply, by weight, times a power of not_repetitive; 0..1",
+            ),
         ]
     ),
 )
@@ -56,18 +64,23 @@ JUDGE_SCORES = DatasetSchema(
 
 
 class JudgeConfig(BaseModel):
-    """Weights of the features, and how fine a difference counts."""
+    """Weights of the features, what repetition costs, and how fine a difference counts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     python_parses: float = Field(
         default=2.0, description="weight of being Python, where the prompt asks for it", ge=0
     )
-    not_repetitive: float = Field(default=1.0, description="weight of not repeating itself", ge=0)
     ends_well: float = Field(default=1.0, description="weight of coming to an end", ge=0)
     length_fits: float = Field(default=1.0, description="weight of a length within the bounds", ge=0)
     overlap: float = Field(
         default=2.0, description="weight of words in common with the reference, where there is one", ge=0
+    )
+    repetition_power: float = Field(
+        default=2.0,
+        description="the score is multiplied by this power of the share of the answer that does not repeat itself; "
+        "0: repetition costs nothing",
+        ge=0,
     )
     min_words: int = Field(default=5, description="least words of an answer that is long enough", ge=1)
     max_words: int = Field(default=600, description="most words of an answer that is short enough", ge=1)
@@ -79,8 +92,13 @@ class JudgeConfig(BaseModel):
     )
 
     def describe(self) -> str:
-        """The criteria as judgements carry them: features with their weights."""
-        return ", ".join(f"{name} {getattr(self, name):g}" for name in FEATURES if getattr(self, name))
+        """The criteria as judgements carry them: features with their weights, and the power of repetition."""
+        told = ", ".join(f"{name} {getattr(self, name):g}" for name in FEATURES if getattr(self, name))
+        return (
+            f"{told}; times not_repetitive to the {self.repetition_power:g}"
+            if self.repetition_power
+            else told
+        )
 
 
 class Judged(NamedTuple):
@@ -136,11 +154,11 @@ def _scores(
     reference = _references(candidates, references).take(pa.array(owner))
     known = np.asarray(pc.is_valid(reference))
     reasons = candidates["finish_reasons"].combine_chunks().flatten()
+    fresh = judge_features.not_repetitive(answers)
     values = {
         "python_parses": judge_features.python_parses(answers),
-        "not_repetitive": judge_features.not_repetitive(answers),
         "ends_well": judge_features.ends_well(answers, reasons),
-        "length_fits": judge_features.length_fits(answers, config.min_words, config.max_words),
+        "length_fits": judge_features.length_fits(answers, fresh, config.min_words, config.max_words),
         "overlap": judge_features.overlap(answers, pc.fill_null(reference, "")),
     }
     applies = {name: np.ones(len(answers), np.bool_) for name in FEATURES}
@@ -149,11 +167,13 @@ def _scores(
     weights = {name: getattr(config, name) * applies[name] for name in FEATURES}
     total = np.sum([weights[name] for name in FEATURES], axis=0)
     summed = np.sum([weights[name] * values[name] for name in FEATURES], axis=0)
+    mean = np.divide(summed, total, out=np.zeros(len(answers)), where=total > 0)
     columns = {
         "record_id": candidates["record_id"].combine_chunks().take(pa.array(owner)),
         "completion_id": candidates["completion_ids"].combine_chunks().flatten(),
         **{name: pa.array(values[name], pa.float64(), mask=~applies[name]) for name in FEATURES},
-        "score": pa.array(np.divide(summed, total, out=np.zeros(len(answers)), where=total > 0)),
+        "not_repetitive": pa.array(fresh),
+        "score": pa.array(mean * fresh**config.repetition_power),
     }
     return JUDGE_SCORES.conform(pa.table(columns), JUDGE_SCORES.name)
 

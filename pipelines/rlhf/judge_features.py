@@ -43,7 +43,7 @@ def _parses(answer: str) -> bool:
 def not_repetitive(answers: pa.Array) -> Floats:
     """1 minus the share of the answer's word 4-grams that stood in it before, or of its longest run."""
     runs = np.array([run_share(answer) for answer in answers.to_pylist()])
-    return 1 - np.maximum(repeated_shares(answers, _NGRAM, 2 * _NGRAM), runs)
+    return 1 - np.maximum(repeated_shares(answers, _NGRAM, _NGRAM + 1), runs)
 
 
 def ends_well(answers: pa.Array, finish_reasons: pa.Array) -> Floats:
@@ -54,10 +54,13 @@ def ends_well(answers: pa.Array, finish_reasons: pa.Array) -> Floats:
     )
 
 
-def length_fits(answers: pa.Array, least: int, most: int) -> Floats:
-    """1 between `least` and `most` words, falling to 0 in proportion outside."""
+def length_fits(answers: pa.Array, fresh: Floats, least: int, most: int) -> Floats:
+    """1 between `least` and `most` words, falling to 0 in proportion outside.
+
+    An answer has as many words as its share `fresh` leaves of them where that is too few: padding makes none longer.
+    """
     words = np.diff(segment(answers).offsets).astype(np.float64)
-    return np.minimum(1.0, np.minimum(words / least, most / np.maximum(words, 1)))
+    return np.minimum(1.0, np.minimum(words * fresh / least, most / np.maximum(words, 1)))
 
 
 def overlap(answers: pa.Array, references: pa.Array) -> Floats:

@@ -137,7 +137,7 @@ def test_the_automatic_judge_is_marked(tables: duckdb.DuckDBPyConnection) -> Non
     assert rows(tables, query) == [
         ("ranked", "human", "ranked:ann"),
         ("ranked", "human", "ranked:bob"),
-        ("sums", "model", "judge:features-v1"),
+        ("sums", "model", "judge:features-v2"),
     ]
 
 

@@ -84,7 +84,7 @@ def test_the_judges_verdicts_are_records_of_the_next_build(mill: Mill, tmp_path:
     assert facts == {
         "policy": "models/p",
         "policy_digest": "d1",
-        "judge": "features-v1",
+        "judge": "features-v2",
         "judge_kind": "model",
         "samples": 15,
     }

@@ -1,6 +1,7 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -47,10 +48,13 @@ def test_ends_well(answer: str, why: str | None, ends: float) -> None:
 
 
 def test_repetition_and_length() -> None:
-    answers = pa.array(["a b c d e f g h", "a b c d a b c d a b c d", "x" * 300])
-    assert judge_features.not_repetitive(answers).tolist() == [1.0, pytest.approx(4 / 9), 0.0]
+    answers = pa.array(
+        ["a b c d e f g h", "a b c d a b c d a b c d", "x" * 300, "so so so so", "so so so so so"]
+    )
+    assert judge_features.not_repetitive(answers).tolist() == [1.0, pytest.approx(4 / 9), 0.0, 1.0, 0.5]
     texts = pa.array(["", "a", "a b", "a b c d", "a b c d e f g h"])
-    assert judge_features.length_fits(texts, 2, 4).tolist() == [0, 0.5, 1, 1, 0.5]
+    assert judge_features.length_fits(texts, np.ones(5), 2, 4).tolist() == [0, 0.5, 1, 1, 0.5]
+    assert judge_features.length_fits(texts, np.full(5, 0.5), 2, 4).tolist() == [0, 0.25, 0.5, 1, 0.5]
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=8), st.lists(st.sampled_from("abcd"), max_size=8))
@@ -96,7 +100,7 @@ def test_a_difference_below_the_step_is_a_tie(step: float, best: list[int]) -> N
     changed = reference.replace("99", "word")
     table = candidate_table(candidate(1, "Say something.", [reference, changed]))
     known = pa.table({"record_id": table["record_id"], "reference": [reference]})
-    judged = judge(table, JudgeConfig(step=step, not_repetitive=0, ends_well=0), known)
+    judged = judge(table, JudgeConfig(step=step, repetition_power=0, ends_well=0), known)
     first, second = judged.scores["score"].to_pylist()
     assert 0 < abs(first - second) < 0.02
     assert sorted(judged.judgements["ranks"][0].as_py()) == best
@@ -106,15 +110,26 @@ def test_verdicts_are_marked_as_a_models() -> None:
     table = candidate_table(candidate(1, "Write a Python function.", [CUT, GOOD], licence="MIT"))
     judged = judge(table, JudgeConfig(overlap=0))
     (row,) = judged.judgements.to_pylist()
-    assert (row["judge_kind"], row["labeler_id"], row["licence"]) == ("model", "judge:features-v1", "MIT")
-    assert row["criteria"] == "python_parses 2, not_repetitive 1, ends_well 1, length_fits 1"
-    assert row["origin"] == "samples#1#features-v1"
+    assert (row["judge_kind"], row["labeler_id"], row["licence"]) == ("model", "judge:features-v2", "MIT")
+    assert row["criteria"] == "python_parses 2, ends_well 1, length_fits 1; times not_repetitive to the 2"
+    assert row["origin"] == "samples#1#features-v2"
     RAW_JUDGEMENTS.check(judged.judgements.schema, "judged")
 
 
-def test_the_score_is_the_weighted_mean_of_what_applies() -> None:
+PADDED = GOOD + "\n    return a + b" * 6
+OTHER = "def scale(values, by):\n    return [value * by for value in values]"
+
+
+def test_padding_with_ones_own_lines_loses_to_an_honest_answer() -> None:
+    found = ranks("Write a Python function.", [PADDED, OTHER, GOOD], reference=GOOD)
+    assert found == {GOOD: 1, OTHER: 2, PADDED: 3}
+    short = "Yes, it does."
+    assert ranks("Does it?", ["yes " * 12, short]) == {short: 1, "yes " * 12: 2}
+
+
+def test_the_score_is_the_weighted_mean_of_what_applies_less_what_repeats() -> None:
     table = candidate_table(
-        candidate(1, "Write a Python function.", [CUT, GOOD], finish_reasons=["length", None]),
+        candidate(1, "Write a Python function.", [CUT, PADDED], finish_reasons=["length", None]),
         candidate(2, "Tell a story.", [PROSE, GOOD], finish_reasons=["stop", None]),
     )
     config = JudgeConfig()
@@ -122,7 +137,7 @@ def test_the_score_is_the_weighted_mean_of_what_applies() -> None:
         applied = {name: row[name] for name in FEATURES if row[name] is not None}
         weights = {name: getattr(config, name) for name in applied}
         expected = sum(weights[name] * value for name, value in applied.items()) / sum(weights.values())
-        assert row["score"] == pytest.approx(expected)
+        assert row["score"] == pytest.approx(expected * row["not_repetitive"] ** 2)
 
 
 def test_given_scores_rank_and_what_has_none_is_not_judged() -> None:

@@ -45,7 +45,7 @@ def test_a_round_through_the_sampler(tmp_path: Path) -> None:
     out.mkdir()
     answer_file(config, out)
     policy = policy_of(json.loads((out / "run.json").read_text()))
-    judged = gather(drawn, pq.read_table(out / "generations.parquet"), policy, "v-1", "features-v1", "model")
+    judged = gather(drawn, pq.read_table(out / "generations.parquet"), policy, "v-1", "features-v2", "model")
     assert judged.candidates.num_rows == 3
     assert json.loads(judged.lineage["sampling"][0].as_py())["samples"] == 4
     assert policy.digest
