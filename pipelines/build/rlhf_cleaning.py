@@ -70,6 +70,18 @@ def raw_tables(root: str, cleaned: DatasetVersion) -> dict[str, pa.Table]:
     return {name: _joined(root, schemas, inputs) for name, schemas in parts.items()}
 
 
+def round_records(root: str, cleaned: DatasetVersion) -> pa.Array:
+    """record_ids of the judgements and demonstrations of rounds that the version `cleaned` took in."""
+    details, inputs = cleaned.manifest["details"], cleaned.manifest["inputs"]
+    labelled = [
+        of_round(schema, number)
+        for number in details["rounds"]
+        for schema in (LABELLED_JUDGEMENTS, LABELLED_DEMONSTRATIONS)
+    ]
+    tables = [_joined(root, [schema], inputs)["record_id"] for schema in labelled]
+    return pa.chunked_array([chunk for ids in tables for chunk in ids.chunks], pa.string()).combine_chunks()
+
+
 def _joined(root: str, schemas: list[DatasetSchema], inputs: dict[str, str]) -> pa.Table:
     tables = [schemas[0].schema.empty_table()]
     for schema in schemas:

@@ -1,6 +1,7 @@
 """Raw datasets → sft, comparisons, pairs, prompts: all rules in one pass, one build step for all of them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from pipelines.build import rlhf_contracts as contracts
 from pipelines.build.built import Built, Check
 from pipelines.build.chat_tokenizer import CHAT_TOKENIZER
 from pipelines.build.cleaning import GRAMS
-from pipelines.build.rlhf_cleaning import CLEAN, CLEAN_DECISIONS, raw_tables
+from pipelines.build.rlhf_cleaning import CLEAN, CLEAN_DECISIONS, raw_tables, round_records
 from pipelines.build.rlhf_models import USE_CASE_MODEL
 from pipelines.build.rlhf_reading import SHARD
 from pipelines.decontaminate import DecontaminationConfig, Decontaminator
@@ -47,7 +48,7 @@ MAJORITY_CYCLES = DatasetSchema("majority_cycles", 1, CYCLES)
 BY_SPLIT = (SFT, COMPARISONS, PAIRS, PROMPTS)
 BENCHMARKS_KEY = "ops.instruction_datasets.config.benchmarks"
 _ROWS_PER_SHARD = 50_000
-_CODE_VERSION = 2
+_CODE_VERSION = 3
 
 
 class InstructionDatasetsConfig(BaseModel):
@@ -64,12 +65,12 @@ class InstructionDatasetsConfig(BaseModel):
     )
     benchmarks: list[BenchmarkConfig] = Field(
         default=[],
-        description="benchmarks whose n-grams keep a record out; none named: those of the corpus (corpus_benchmarks)",
+        description="benchmarks whose n-grams keep a record out, besides those of the corpus (corpus_benchmarks)",
     )
     corpus_benchmarks: bool = Field(
         default=True,
-        description="without benchmarks named here, keep out what holds an n-gram of those that the published corpus "
-        "was held against, where there is one",
+        description="keep out what holds an n-gram of the benchmarks that the published corpus was held against, "
+        "where there is a corpus; off: those of `benchmarks` alone",
     )
     rule: DecontaminationConfig = Field(
         default=DecontaminationConfig(),
@@ -81,14 +82,13 @@ def build_instruction_datasets(mill: Mill, config: InstructionDatasetsConfig) ->
     """sft, comparisons, pairs, prompts and rlhf_decisions, by name."""
     names = [schema.name for schema in (READ_DECISIONS, *CLEAN, CLEAN_DECISIONS, CODE_PAIRS)]
     inputs = current_inputs(mill.root, *names, CHAT_TOKENIZER, USE_CASE_MODEL)
-    grams = _grams(mill, config)
-    if grams:
-        inputs[grams.name] = grams
+    grams = benchmark_grams(mill, config)
+    inputs |= {version.name: version for version in grams}
     made: list[Datasets] = []
 
     def shards(schema: DatasetSchema) -> tuple[dict[str, pa.Table], dict[str, Any]]:
         if not made:
-            made.append(_build(inputs, config, grams))
+            made.append(_build(mill.root, inputs, config, grams))
         return _shards(schema, made[0], inputs), {"figures": made[0].figures}
 
     key = {
@@ -138,16 +138,28 @@ def all_decisions(inputs: dict[str, DatasetVersion], of_rules: pa.Table) -> pa.T
 
 
 def _build(
-    inputs: dict[str, DatasetVersion], config: InstructionDatasetsConfig, grams: DatasetVersion | None
+    root: str,
+    inputs: dict[str, DatasetVersion],
+    config: InstructionDatasetsConfig,
+    grams: Sequence[DatasetVersion],
 ) -> Datasets:
     """All rules, then the marks of code and the further forms of demonstrations."""
     demonstrations, judgements, prompts = (read_dataset(inputs[schema.name], schema) for schema in CLEAN)
     has_model = inputs[USE_CASE_MODEL].manifest["details"]["card"] is not None
     classifier = use_case.load(inputs[USE_CASE_MODEL].folder) if has_model else None
     tokenizer = chat_tokenizer.load(inputs[CHAT_TOKENIZER].folder)
-    decontaminator = Decontaminator.load(grams.folder) if grams else None
+    decontaminators = [Decontaminator.load(version.folder) for version in grams]
     rules = config.rules
-    made = build_datasets(demonstrations, judgements, prompts, rules, tokenizer, decontaminator, classifier)
+    made = build_datasets(
+        demonstrations,
+        judgements,
+        prompts,
+        rules,
+        tokenizer,
+        decontaminators,
+        classifier,
+        round_records(root, inputs[CLEAN[0].name]),
+    )
     of_code = read_dataset(inputs[CODE_PAIRS.name], CODE_PAIRS, ["source"])["source"].unique().to_pylist()
     forms = augment(made.sft, tokenizer, config.augment, rules.lengths)
     sft = mark_code(made.sft, of_code)
@@ -155,11 +167,16 @@ def _build(
     return made._replace(sft=pa.concat_tables([sft, forms.rows]).sort_by("record_id"), figures=figures)
 
 
-def _grams(mill: Mill, config: InstructionDatasetsConfig) -> DatasetVersion | None:
-    """The n-grams of the config's benchmarks, else of the corpus's; None where there are neither."""
-    if not config.benchmarks:
-        has_corpus = config.corpus_benchmarks and storage.exists(mill.path(GRAMS, POINTER))
-        return current_inputs(mill.root, GRAMS)[GRAMS] if has_corpus else None
+def benchmark_grams(mill: Mill, config: InstructionDatasetsConfig) -> list[DatasetVersion]:
+    """The n-grams of the corpus's benchmarks and of the config's, each under the rule that it was made by."""
+    found = []
+    if config.corpus_benchmarks and storage.exists(mill.path(GRAMS, POINTER)):
+        found.append(current_inputs(mill.root, GRAMS)[GRAMS])
+    return [*found, _own_grams(mill, config)] if config.benchmarks else found
+
+
+def _own_grams(mill: Mill, config: InstructionDatasetsConfig) -> DatasetVersion:
+    """The n-grams of the benchmarks that the config names."""
     paths = [path for benchmark in config.benchmarks for path in benchmark_files(benchmark)]
     key = {
         "benchmarks": [benchmark.model_dump(mode="json") for benchmark in config.benchmarks],
@@ -180,7 +197,7 @@ def _built(
     found: dict[str, DatasetVersion],
     inputs: dict[str, DatasetVersion],
     rules: RulesConfig,
-    grams: DatasetVersion | None,
+    grams: Sequence[DatasetVersion],
 ) -> dict[str, Built]:
     tables = {schema.name: read_dataset(found[schema.name], schema) for schema in BY_SPLIT}
     decisions = read_dataset(found[RLHF_DECISIONS.name], RLHF_DECISIONS)
@@ -223,12 +240,12 @@ def _built(
         for schema in BY_SPLIT
     }
     rest = tuple(found[schema.name] for schema in (RLHF_DECISIONS, RLHF_SHORTFALLS, MAJORITY_CYCLES))
-    own = (grams,) if grams and grams.name == RLHF_GRAMS else ()
+    own = tuple(version for version in grams if version.name == RLHF_GRAMS)
     built[RLHF_DECISIONS.name] = Built(
         (*rest, *own),
         RLHF_DECISIONS,
         checks[RLHF_DECISIONS.name],
-        {"benchmarks": grams.name if grams else "none"},
+        {"benchmarks": ", ".join(version.name for version in grams) or "none"},
         {"reasons": reasons(decisions), "shortfalls": _rows(read_dataset(rest[1], RLHF_SHORTFALLS))},
     )
     return built

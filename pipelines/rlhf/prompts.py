@@ -36,9 +36,18 @@ class PromptConfig(BaseModel):
     seed: int = Field(default=0, description="seed of the draw of the groups that are held out")
 
 
-def held_out(groups: pa.Array | pa.ChunkedArray, config: PromptConfig) -> npt.NDArray[np.bool_]:
-    """Whether each row's split group gives its prompts alone."""
-    return uniform(groups, config.seed, "prompts held out") < config.held_out_share
+def held_out(
+    groups: pa.Array, config: PromptConfig, of_round: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
+    """Whether each row's split group gives its prompts alone.
+
+    A group with a judgement `of_round` does not: answers to its prompts were asked for after it was held out.
+    """
+    drawn = uniform(groups, config.seed, "prompts held out") < config.held_out_share
+    if of_round is None or not of_round.any():
+        return drawn
+    judged = groups.filter(pa.array(of_round)).unique()
+    return drawn & ~np.asarray(pc.is_in(groups, value_set=judged))
 
 
 def shared_with_answered(groups: pa.Array, answered: pa.Array, config: PromptConfig) -> Drops:

@@ -21,7 +21,9 @@ _RECORD_ID = _column("record_id", pa.string(), "128-bit xxh3 of the source's nam
 _SOURCE = _column("source", pa.string(), "name of the source in the run config")
 _ORIGIN = _column("origin", pa.string(), "file#row, with #part where a row gives several records")
 _LICENCE = _column("licence", pa.string(), "licence of the row's texts, null where unknown", nullable=True)
-_USER_ID = _column("user_id", pa.string(), "who wrote the prompt, null where unknown", nullable=True)
+_USER_ID = _column(
+    "user_id", pa.string(), "who wrote the prompt, as SOURCE:id; null where unknown", nullable=True
+)
 _USER_KIND = _column(
     "user_id_kind", pa.string(), "given (by the source) or derived; null without user_id", nullable=True
 )
@@ -130,7 +132,10 @@ COMPARISONS = DatasetSchema(
             _AUTHORS,
             *_JUDGES,
             _column(
-                "weight", pa.float32(), "weight of the judgement in the loss, 1 unless judges contradict"
+                "weight",
+                pa.float32(),
+                "mean, over the judgement's pairs, of the share of votes that agree; 1 where nobody differs, or "
+                "where rules.comparisons.on_conflict is not weight",
             ),
             _column(
                 "n_prompt_tokens", pa.int32(), "tokens of the prompt, the assistant's role token included"
@@ -156,7 +161,12 @@ PAIRS = DatasetSchema(
             _column("chosen_id", pa.string(), "completion_id of chosen"),
             _column("rejected_id", pa.string(), "completion_id of rejected"),
             _column("margin", pa.float32(), "ranks between the two"),
-            _column("weight", pa.float32(), "weight of the judgement in the loss"),
+            _column(
+                "weight",
+                pa.float32(),
+                "share of the votes on these two answers that are for chosen; 1 where nobody differs, or where "
+                "rules.comparisons.on_conflict is not weight",
+            ),
             _SPLIT,
         ]
     ),

@@ -6,6 +6,7 @@ InstructGPT's app. A), benchmarks, prefix, near-duplicates, user limit, contradi
 the other two, quotas.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -107,20 +108,26 @@ def build_datasets(
     raw_prompts: pa.Table,
     config: RulesConfig,
     tokenizer: ChatTokenizer,
-    decontaminator: Decontaminator | None = None,
+    decontaminators: Sequence[Decontaminator] = (),
     classifier: UseCaseClassifier | None = None,
+    of_rounds: pa.Array | None = None,
 ) -> Datasets:
     """All datasets of the raw tables (RAW_… of pipelines.rlhf.schemas); the order of their rows does not matter.
 
-    Without a decontaminator no benchmarks are looked for; without a classifier prompts that no source labels have
-    no use case.
+    Without decontaminators no benchmarks are looked for; without a classifier prompts that no source labels have
+    no use case. `of_rounds` are the record_ids of what was judged or written in rounds: such a record neither names a
+    group nor is held out.
     """
     everything = records(raw_demonstrations, raw_judgements, raw_prompts)
-    work = _prepare(everything, raw_demonstrations, raw_judgements, config, tokenizer, classifier)
+    late = pc.is_in(
+        everything["record_id"], value_set=pa.array([], pa.string()) if of_rounds is None else of_rounds
+    )
+    of_round = np.asarray(late.combine_chunks())
+    work = _prepare(everything, of_round, raw_demonstrations, raw_judgements, config, tokenizer, classifier)
     ledger = Ledger(work.records)
     given_up = pc.not_equal(work.records["dataset"], RAW_PROMPTS.name)
     ledger.hold_out(np.flatnonzero((work.target == PROMPTS.name) & np.asarray(given_up)))
-    _rules_on_each(work, ledger, config, decontaminator)
+    _rules_on_each(work, ledger, config, decontaminators)
     for target in TARGETS:
         _duplicates(work, ledger, target, config)
     rows = ledger.rows()
@@ -134,6 +141,7 @@ def build_datasets(
 
 def _prepare(
     everything: pa.Table,
+    of_round: npt.NDArray[np.bool_],
     raw_demonstrations: pa.Table,
     raw_judgements: pa.Table,
     config: RulesConfig,
@@ -142,7 +150,7 @@ def _prepare(
 ) -> _Work:
     texts = user_texts(everything["prompt"], config.prefix.templates)
     found = prefixes(texts, config.prefix.words)
-    groups = split_groups(everything, found.keys, near_links(texts, config.near), config.groups)
+    groups = split_groups(everything, found.keys, near_links(texts, config.near), config.groups, of_round)
     labels = use_cases(everything["use_case"], texts, classifier)
     place = everything.schema.get_field_index("use_case")
     everything = everything.set_column(place, "use_case", labels)
@@ -151,7 +159,7 @@ def _prepare(
     everything = everything.append_column("split_group", groups)
     everything = everything.append_column("split", splits(groups, config.split))
     target = np.array([_TARGET_OF[name] for name in everything["dataset"].to_pylist()], dtype=object)
-    target[held_out(groups, config.prompts)] = PROMPTS.name
+    target[held_out(groups, config.prompts, of_round)] = PROMPTS.name
     answers = _answers(raw_demonstrations, raw_judgements, target == PROMPTS.name)
     ids = everything["prompt_id"].slice(raw_demonstrations.num_rows, raw_judgements.num_rows)
     return _Work(
@@ -186,7 +194,7 @@ def _answers(
 
 
 def _rules_on_each(
-    work: _Work, ledger: Ledger, config: RulesConfig, decontaminator: Decontaminator | None
+    work: _Work, ledger: Ledger, config: RulesConfig, decontaminators: Sequence[Decontaminator]
 ) -> None:
     """Rules that a record passes or not by itself."""
     wordless = np.flatnonzero(work.prefixes.n_words == 0)
@@ -195,7 +203,7 @@ def _rules_on_each(
     in_train = np.asarray(pc.equal(work.records["split"], TRAIN))
     rows = np.flatnonzero(ledger.alive & in_train)
     ledger.drop(personal_data(_texts(work, rows), config.personal_data), rows)
-    if decontaminator is not None:
+    for decontaminator in decontaminators:
         rows = ledger.rows()
         ledger.drop(contaminated(_texts(work, rows), decontaminator), rows)
 

@@ -2,7 +2,8 @@
 
 Two records are linked by one user, one conversation, one prompt, one prefix group, or near-duplicate prompts,
 whatever rule drops them later: the split of a record never hangs on a threshold that another record met. A
-group is named after its smallest record_id.
+group is named after its smallest record_id; judgements of rounds come later than the prompts that they are of, and
+name none, so that a group stays in its split when they are taken in.
 """
 
 import numpy as np
@@ -30,23 +31,28 @@ class GroupConfig(BaseModel):
 
 
 def split_groups(
-    records: pa.Table, prefix_keys: npt.NDArray[np.uint64], near: Links, config: GroupConfig
+    records: pa.Table,
+    prefix_keys: npt.NDArray[np.uint64],
+    near: Links,
+    config: GroupConfig,
+    of_round: npt.NDArray[np.bool_] | None = None,
 ) -> pa.StringArray:
     """The group of each row of `records` (normalise.RECORDS), named by its smallest record_id.
 
-    `prefix_keys` are row-aligned, 0 where a prompt is like no other; `near` links rows.
+    `prefix_keys` are row-aligned, 0 where a prompt is like no other; `near` links rows; rows `of_round` name a group
+    only where it has no others.
     """
     n = records.num_rows
     users = records["user_id"]
-    if not config.users_across_sources:
-        users = pc.binary_join_element_wise(records["source"], users, "\x1f")
+    if config.users_across_sources:
+        users = pc.replace_substring_regex(users, pattern="^[^:]*:", replacement="")
     chains = [_chain(codes(column)) for column in (users, records["root_id"], records["prompt_id"])]
     prefix = np.where(prefix_keys == 0, np.int64(-1), np.unique(prefix_keys, return_inverse=True)[1])
     chains += [_chain(prefix), (near.left, near.right)]
     component = components(
         np.concatenate([left for left, _ in chains]), np.concatenate([right for _, right in chains]), n
     )
-    return _named(component, records["record_id"])
+    return _named(component, records["record_id"], np.zeros(n, np.bool_) if of_round is None else of_round)
 
 
 def group_figures(groups: pa.Array | pa.ChunkedArray) -> dict[str, int]:
@@ -64,9 +70,10 @@ def _chain(codes: Ints) -> tuple[Ints, Ints]:
     return order[:-1][same], order[1:][same]
 
 
-def _named(component: Ints, record_ids: pa.ChunkedArray) -> pa.StringArray:
+def _named(component: Ints, record_ids: pa.ChunkedArray, last: npt.NDArray[np.bool_]) -> pa.StringArray:
     ids = record_ids.combine_chunks()
     by_id = np.asarray(pc.array_sort_indices(ids)).astype(np.int64)
+    by_id = by_id[np.argsort(last[by_id], kind="stable")]
     _, first, inverse = np.unique(component[by_id], return_index=True, return_inverse=True)
     smallest = np.empty(len(component), np.int64)
     smallest[by_id] = by_id[first[inverse]]

@@ -31,9 +31,9 @@ class UserLimitConfig(BaseModel):
 
 
 def over_user_limit(records: pa.Table, config: UserLimitConfig) -> Drops:
-    """Rows of `records` (user_id, user_id_kind, source, prompt_id) beyond the limit of their user.
+    """Rows of `records` (user_id, user_id_kind, prompt_id) beyond the limit of their user.
 
-    Several rows of one prompt count once and stay or go together.
+    Several rows of one prompt count once and stay or go together, whatever source they came from.
     """
     given = np.asarray(pc.fill_null(pc.equal(records["user_id_kind"], GIVEN), False))
     given &= np.asarray(pc.is_valid(records["user_id"]))
@@ -41,7 +41,7 @@ def over_user_limit(records: pa.Table, config: UserLimitConfig) -> Drops:
     if config.max_prompts is None or not len(rows):
         return Drops.of(np.empty(0, np.int64), Reason.USER_LIMIT)
     table = records.take(pa.array(rows))
-    users = codes(pc.binary_join_element_wise(table["source"], table["user_id"], "\x1f"))
+    users = codes(table["user_id"])
     prompts = table["prompt_id"].combine_chunks()
     place = prompt_places(users, prompts, config.seed)
     over = np.flatnonzero(place > config.max_prompts)

@@ -163,6 +163,25 @@ def test_held_out_groups_give_prompts_alone() -> None:
     assert sorted(made.decisions["reason"].to_pylist()) == ["held_out_prompt"] * 2 + ["prefix_duplicate"]
 
 
+def test_a_round_gives_a_held_out_group_its_answers_and_leaves_it_in_its_split() -> None:
+    config = CONFIG.model_copy(update={"prompts": PromptConfig(held_out_share=1.0)})
+    shown = demonstrations(*(demonstration(i, f"thing {i}", "fine") for i in range(12)))
+    before = _run((shown, judgements(), prompts()), config)
+    judged = judgements(
+        *(judgement(i, f"thing {i}", ["p", "q"], [1, 2], source="round-000") for i in range(12))
+    )
+    raw = (shown, judged, prompts())
+    after = build_datasets(*raw, config, chat_tokenizer(), of_rounds=judged["record_id"].combine_chunks())
+    assert before.sft.num_rows == after.prompts.num_rows == 0
+    assert before.prompts.num_rows == after.comparisons.num_rows == 12
+    splits = [
+        dict(zip(t["prompt_id"].to_pylist(), t["split"].to_pylist(), strict=True))
+        for t in (before.prompts, after.comparisons)
+    ]
+    assert splits[0] == splits[1]
+    assert len(set(splits[0].values())) > 1
+
+
 def test_one_prompt_of_two_users_is_one_group_and_one_record() -> None:
     raw = (
         demonstrations(),

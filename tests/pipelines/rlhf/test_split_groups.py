@@ -39,7 +39,7 @@ def _expected(rows: list[dict[str, Any]], linked: list[tuple[int, int]], across:
         text = row["messages"][0]["content"]
         shared = [("prompt", text), ("root", row["root_id"]) if row["root_id"] else me]
         if row["user_id"]:
-            shared.append(("user", row["user_id"], None if across else row["source"]))
+            shared.append(("user", row["user_id"].split(":")[1] if across else row["user_id"]))
         if text != "?":
             shared.append(("prefix", " ".join(text.split()[:2])))
         graph.add_edges_from((me, other) for other in shared)
@@ -55,7 +55,7 @@ def _expected(rows: list[dict[str, Any]], linked: list[tuple[int, int]], across:
 @given(ROWS, st.booleans(), st.data())
 def test_groups_are_the_components_of_what_records_share(rows: Any, across: bool, data: Any) -> None:
     raw = [
-        prompt(i, text, user_id=user, root_id=root, source=source)
+        prompt(i, text, user_id=f"{source}:{user}" if user else None, root_id=root, source=source)
         for i, (user, root, text, source) in enumerate(rows)
     ]
     place = st.integers(0, len(raw) - 1)
@@ -69,6 +69,16 @@ def test_groups_are_the_components_of_what_records_share(rows: Any, across: bool
     moved = [np.array([where[i] for i in side], np.int64) for side in (left, right)]
     shuffled = prompt_records(*(raw[i] for i in order))
     assert _groups(shuffled, Links(*moved, np.ones(len(linked))), config) == expected
+
+
+def test_a_rounds_record_names_its_group_only_where_it_is_alone() -> None:
+    table = prompt_records(prompt(0, "a b c"), prompt(1, "a b c"), prompt(2, "d"))
+    ids = table["record_id"].to_pylist()
+    keys = prefixes(user_texts(table["prompt"], []), 2).keys
+    for late in ([True, False, True], [False, True, True]):
+        groups = split_groups(table, keys, NO_LINKS, GroupConfig(), np.array(late))
+        earlier = ids[late.index(False)]
+        assert groups.to_pylist() == [earlier, earlier, ids[2]]
 
 
 def test_a_group_that_holds_most_is_told() -> None:

@@ -52,6 +52,12 @@ def test_places_count_a_prompt_once() -> None:
     assert places[3] == 1
 
 
+def test_a_judgement_of_a_round_counts_for_the_user_of_its_prompt() -> None:
+    users = {"user_id": "lists:u"}
+    table = prompt_records(prompt(0, "one", **users), prompt(0, "two", source="round-000", **users))
+    assert len(over_user_limit(table, UserLimitConfig(max_prompts=1)).rows) == 1
+
+
 def test_no_limit() -> None:
     table = prompt_records(*(prompt(i, f"p{i}", user_id="u") for i in range(3)))
     assert len(over_user_limit(table, UserLimitConfig(max_prompts=None)).rows) == 0
