@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 
 from pipelines.build.built import Built
 from pipelines.engine import storage
-from pipelines.engine.dataset import DatasetVersion, publish, shard_path
-from pipelines.markdown import markdown_rows
+from pipelines.engine.dataset import MANIFEST, DatasetVersion, publish, shard_path
+from pipelines.markdown import first_rows, markdown_rows
 from pipelines.schemas import DatasetSchema
 
 SAMPLE_ROWS = 5
 MOST_COUNTS = 12
+MOST_TABLE_ROWS = 60
 
 
 def finish(
@@ -56,10 +57,14 @@ def published(mill_root: str, built: Built, asset: str | None = None) -> dg.Mate
         data_version=dg.DataVersion(main.version),
         metadata=version_metadata(main, built.schema)
         | built.metadata
-        | {
-            name: dg.MetadataValue.md(markdown_rows(rows[0], rows[1:])) for name, rows in built.tables.items()
-        },
+        | {name: dg.MetadataValue.md(shown_table(rows)) for name, rows in built.tables.items()},
     )
+
+
+def shown_table(rows: Sequence[Sequence[Any]]) -> str:
+    """Header and rows as a markdown table; the UI's page bears so many rows, the last one counts the others."""
+    header, *rest = first_rows(rows, MOST_TABLE_ROWS)
+    return markdown_rows(header, rest)
 
 
 def version_metadata(version: DatasetVersion, schema: DatasetSchema | None) -> dict[str, Any]:
@@ -72,8 +77,10 @@ def version_metadata(version: DatasetVersion, schema: DatasetSchema | None) -> d
         found["sample"] = dg.MetadataValue.md(markdown_table(sample_rows(version)))
     found["dead_letters"] = version.manifest["dead_letters"]
     found["seconds"] = version.manifest["seconds"]
-    counts = sorted(version.counts.items(), key=lambda item: -item[1])[:MOST_COUNTS]
-    found |= {f"count {name}": n for name, n in counts}
+    counts = sorted(version.counts.items(), key=lambda item: -item[1])
+    found |= {f"count {name}": n for name, n in counts[:MOST_COUNTS]}
+    if len(counts) > MOST_COUNTS:
+        found["more counts"] = f"{len(counts) - MOST_COUNTS} in {version.folder}/{MANIFEST}"
     return found
 
 

@@ -14,6 +14,21 @@ def markdown_rows(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(lines)
 
 
+def first_rows(rows: Sequence[Sequence[Any]], most: int, whole: str = "") -> list[list[Any]]:
+    """The header and the first `most` rows; where there are more, a last row says how many, `whole` where to look.
+
+    >>> first_rows([["n"], [1], [2], [3]], 2)
+    [['n'], [1], ['… 2 more']]
+    """
+    shown = [list(row) for row in rows]
+    if len(shown) - 1 <= most:
+        return shown
+    # The row that tells takes a place of its own among `most`.
+    left = len(shown) - most
+    told = f"… {left:,} more" + (f", all in {whole}" if whole else "")
+    return [*shown[:most], [told, *[""] * (len(shown[0]) - 1)]]
+
+
 def code_block(text: str) -> str:
     """`text` between fences that are longer than any in it."""
     longest = max((len(run) for run in re.findall("`+", text)), default=0)

@@ -19,7 +19,7 @@ from pipelines.engine.artifact import build_artifact, build_table
 from pipelines.engine.dataset import DatasetError, current, read_dataset
 from pipelines.engine.lineage import current_inputs
 from pipelines.engine.mill import Mill, data_root
-from pipelines.markdown import code_block, markdown_rows
+from pipelines.markdown import code_block, first_rows, markdown_rows
 from pipelines.rlhf.agreement import AGREEMENT, CONFLICTS, LABELERS, agreement
 from pipelines.rlhf.instruction_diversity import TEXTS, VARIETY, texts, variety
 from pipelines.rlhf.rank_table import RANK_TABLE
@@ -59,7 +59,10 @@ def build_rlhf_report(mill: Mill) -> Built:
     ]
     shortfalls = read_dataset(inputs[RLHF_SHORTFALLS.name], RLHF_SHORTFALLS)
     decisions = read_dataset(inputs[RLHF_DECISIONS.name], RLHF_DECISIONS)
-    tables = {_TITLES[schema.name]: shown(table.slice(0, _MOST_ROWS)) for schema, table in told}
+    tables = {
+        _TITLES[schema.name]: first_rows(shown(table), _MOST_ROWS, f"the dataset {schema.name}")
+        for schema, table in told
+    }
     tables |= {"Wanted and there": shown(shortfalls), "Decisions": reasons(decisions)}
 
     def make(folder: Path) -> dict[str, Any]:
