@@ -18,7 +18,7 @@ from pipelines.rlhf.use_case import UseCaseConfig
 from pipelines.rlhf.use_case_labels import canonical
 
 USE_CASE_MODEL = "use_case_model"
-_CODE_VERSION = 1
+_CODE_VERSION = 2
 
 
 def build_use_case_model(mill: Mill, config: UseCaseConfig) -> Built:
@@ -73,11 +73,23 @@ def _accuracy(card: dict[str, Any] | None) -> dict[str, list[list[Any]]]:
         [language, *(round(figures[name], 3) for name in names)]
         for language, figures in card["cross_validation"].items()
     ]
-    recall = card["cross_validation"]["all"]["recall"]
     return {
         "accuracy": [["language", "prompts", "accuracy", "commonest alone", "mean recall"], *rows],
         "by_use_case": [
-            ["use case", "examples", "recall"],
-            *([name, n, round(recall.get(name, float("nan")), 3)] for name, n in card["examples"].items()),
+            ["use case", "language", "examples", "recall", "precision"],
+            *(
+                [name, language, n, figures["recall"][name], figures["precision"][name]]
+                for name in card["examples"]
+                for language, figures in card["cross_validation"].items()
+                if (n := figures["examples"].get(name))
+            ),
+        ],
+        "of_the_surest": [
+            ["language", "share of the prompts", "accuracy", "probability from"],
+            *(
+                [language, *(one[name] for name in ("share", "accuracy", "probability"))]
+                for language, figures in card["cross_validation"].items()
+                for one in figures["surest"]
+            ),
         ],
     }

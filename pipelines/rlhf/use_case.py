@@ -1,9 +1,9 @@
-"""A prompt's use case of InstructGPT's ten, told from its words.
+"""A prompt's use case of InstructGPT's ten, told from its words and its look.
 
-One logistic regression a category on hashed features: the words, the pairs of neighbouring words, and once more
-the first words, which hold the order ("Summarize the following"). Fitted on labelled prompts that are handed in;
-the likeliest category is the answer. Accuracy is measured by cross-validation over groups of prompts that begin
-alike, by language.
+One logistic regression a category on hashed words, pairs of neighbouring words, and once more the first words, which
+hold the order ("Summarize the following"), beside the marks of `pipelines.rlhf.use_case_marks`. Fitted on labelled
+prompts that are handed in; the likeliest category is the answer, none where it is less probable than the config asks.
+Accuracy is measured by cross-validation over groups of prompts that begin alike, by language.
 """
 
 import json
@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import sparse
 
 from pipelines.engine import storage
+from pipelines.rlhf import use_case_marks
 from pipelines.rlhf.prefix_groups import prefixes
 from pipelines.rlhf.use_case_labels import USE_CASES, canonical
 from text.buffers import Texts, as_texts
@@ -29,10 +30,13 @@ from text.words import segment
 Floats = npt.NDArray[np.float64]
 
 FORMAT = "gristmill use-case classifier"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WEIGHTS_FILE, CARD_FILE = "use_case.safetensors", "use_case.json"
 BUCKET_BITS = 18
 FIRST_WORDS = 4
+MARK_SCALE = 0.1  # a row of words is of length 1
+SURE = (0.5, 0.8, 0.9)
+_BATCH = 1 << 16
 _PAIR_SALT, _FIRST_SALT = np.uint64(0x51ED270B), np.uint64(0x2F0B4C47)
 _MAX_ITERATIONS = 1000
 
@@ -47,6 +51,13 @@ class UseCaseConfig(BaseModel):
     )
     folds: int = Field(default=5, description="parts of the cross-validation", ge=2, le=20)
     seed: int = Field(default=0, description="seed of the draw of the folds")
+    min_probability: float = Field(
+        default=0.0,
+        description="a prompt whose likeliest use case is less probable has none, 0..1; the card says what accuracy "
+        "the surest have",
+        ge=0,
+        le=1,
+    )
 
 
 class UseCaseClassifier:
@@ -58,14 +69,21 @@ class UseCaseClassifier:
         self.card = card
 
     def scores(self, texts: Texts) -> Floats:
-        """Probability of each category by itself, float64[n, 10] in the order of USE_CASES; their sum is not 1."""
-        logits = features(texts) @ self._weights.T + self._intercepts
-        return np.asarray(1.0 / (1.0 + np.exp(-logits)))
+        """Probability of each category, float64[n, 10] in the order of USE_CASES; a row's sum is 1."""
+        whole = as_texts(texts)
+        parts = [whole.slice(start, _BATCH) for start in range(0, len(whole), _BATCH)]
+        found = [_probabilities(features(part) @ self._weights.T + self._intercepts) for part in parts]
+        return np.concatenate([np.empty((0, len(USE_CASES))), *found])
 
     def predict(self, texts: Texts) -> pa.StringArray:
-        """The likeliest category of each text; the first in the order of USE_CASES where two are equal."""
-        likeliest = self.scores(texts).argmax(axis=1)
-        return pa.array(USE_CASES, pa.string()).take(pa.array(likeliest))
+        """The likeliest category of each text, the first in the order of USE_CASES where two are equal.
+
+        Null where it is less probable than the min_probability that the classifier was fitted with.
+        """
+        scores = self.scores(texts)
+        likeliest = scores.argmax(axis=1)
+        unsure = scores.max(axis=1, initial=0) < self.card["fit"]["min_probability"]
+        return pa.array(USE_CASES, pa.string()).take(pa.array(likeliest, mask=unsure))
 
     def save(self, folder: str) -> None:
         """Write the weights of the buckets in use (safetensors) and the card (JSON)."""
@@ -90,14 +108,24 @@ def load(folder: str | Path) -> UseCaseClassifier:
     if not storage.exists(path):
         raise ValueError(f"{path}: no such file; fit the use-case classifier and save it there first")
     card = json.loads(storage.read_bytes(path))
-    expected = {"format": FORMAT, "format_version": FORMAT_VERSION, "use_cases": list(USE_CASES)}
+    expected = _form()
     found = {key: card.get(key) for key in expected}
     if found != expected:
         raise ValueError(f"{path}: expected {expected}, found {found}; fit the classifier again")
     tensors = load_tensors(storage.read_bytes(storage.join(str(folder), WEIGHTS_FILE)))
-    weights = np.zeros((len(USE_CASES), 1 << BUCKET_BITS))
+    weights = np.zeros((len(USE_CASES), _columns()))
     weights[:, tensors["buckets"]] = tensors["weights"]
     return UseCaseClassifier(weights, tensors["intercepts"], card)
+
+
+def _form() -> dict[str, Any]:
+    """What a saved classifier must agree on with this code."""
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "use_cases": list(USE_CASES),
+        "marks": use_case_marks.names(),
+    }
 
 
 def fit(examples: pa.Table, config: UseCaseConfig) -> UseCaseClassifier:
@@ -111,9 +139,7 @@ def fit(examples: pa.Table, config: UseCaseConfig) -> UseCaseClassifier:
     weights, intercepts = _fit(matrix, target, config)
     counts = {name: int((target == number).sum()) for number, name in enumerate(USE_CASES)}
     card = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "use_cases": list(USE_CASES),
+        **_form(),
         "fit": config.model_dump(mode="json"),
         "examples": counts,
         "cross_validation": cross_validate(examples, config),
@@ -125,24 +151,31 @@ def cross_validate(examples: pa.Table, config: UseCaseConfig) -> dict[str, Any]:
     """Figures on prompts that the fit has not seen, by language ("all" for all together).
 
     Each has `n`, `accuracy`, `majority` (what the commonest category alone would reach), `macro_recall` over the
-    categories that occur, and `recall` by category. Prompts that begin alike, and rows of one `group`, are never on
-    both sides.
+    categories that occur, `recall`, `precision` and `examples` by category, and under `surest`, for shares of the
+    prompts, the accuracy on the most probable ones with the probability that they begin at. Prompts that begin alike,
+    and rows of one `group`, are never on both sides.
     """
     rows = _labelled(examples)
     target = _targets(rows)
     fold = (uniform(_groups(rows), config.seed, "use case folds") * config.folds).astype(np.int64)
     matrix = features(rows["text"])
-    predicted = np.full(len(target), -1, np.int64)
+    scores = np.full((len(target), len(USE_CASES)), 1 / len(USE_CASES))
     for number in range(config.folds):
         held = fold == number
         if held.any() and len(np.unique(target[~held])) > 1:
             weights, intercepts = _fit(matrix[~held], target[~held], config)
-            predicted[held] = np.asarray(matrix[held] @ weights.T + intercepts).argmax(axis=1)
+            scores[held] = _probabilities(np.asarray(matrix[held] @ weights.T + intercepts))
     languages = np.asarray(pc.fill_null(rows["language"], "und").to_numpy(zero_copy_only=False))
-    figures = {"all": _figures(target, predicted)}
+    figures = {"all": _figures(target, scores)}
     for language in np.unique(languages).tolist():
-        figures[language] = _figures(target[languages == language], predicted[languages == language])
+        figures[language] = _figures(target[languages == language], scores[languages == language])
     return figures
+
+
+def _probabilities(logits: Floats) -> Floats:
+    """Softmax of each row."""
+    odds = np.exp(np.asarray(logits) - np.max(logits, axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def use_cases(
@@ -158,7 +191,10 @@ def use_cases(
 
 
 def features(texts: Texts) -> sparse.csr_matrix:
-    """float64 CSR of shape (n, 2^18): log1p of counts, rows of unit length; a text without words is zeros."""
+    """float64 CSR of shape (n, 2^18 + marks): log1p of words' counts, rows of unit length; then the scaled marks.
+
+    The words of a text without words are zeros.
+    """
     words = segment(as_texts(texts))
     counts = np.diff(words.offsets)
     row = np.repeat(np.arange(len(counts)), counts)
@@ -177,7 +213,12 @@ def features(texts: Texts) -> sparse.csr_matrix:
     matrix.data = np.log1p(matrix.data)
     norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).reshape(-1))
     matrix.data /= np.repeat(norms, np.diff(matrix.indptr))
-    return matrix
+    seen = use_case_marks.marks(as_texts(texts)) * MARK_SCALE
+    return sparse.hstack([matrix, sparse.csr_matrix(seen)], format="csr")
+
+
+def _columns() -> int:
+    return (1 << BUCKET_BITS) + len(use_case_marks.names())
 
 
 def _labelled(examples: pa.Table) -> pa.Table:
@@ -214,7 +255,7 @@ def _fit(
     # Of a million prompts most buckets are in use, of a thousand few: the rest would only be carried along.
     used = np.unique(matrix.indices)
     matrix = matrix[:, used]
-    weights = np.zeros((len(USE_CASES), 1 << BUCKET_BITS))
+    weights = np.zeros((len(USE_CASES), _columns()))
     # A category without examples is never the likeliest.
     intercepts = np.full(len(USE_CASES), -30.0)
     for number in np.unique(target).tolist():
@@ -233,14 +274,31 @@ def _fit(
     return weights, intercepts
 
 
-def _figures(target: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> dict[str, Any]:
+def _figures(target: npt.NDArray[np.int64], scores: Floats) -> dict[str, Any]:
+    predicted, probability = scores.argmax(axis=1), scores.max(axis=1)
     right = target == predicted
-    present = np.unique(target)
-    recall = {USE_CASES[number]: float(right[target == number].mean()) for number in present.tolist()}
+    present = np.unique(target).tolist()
+    recall = {USE_CASES[number]: float(right[target == number].mean()) for number in present}
+    precision = {
+        USE_CASES[number]: float(right[predicted == number].mean()) if (predicted == number).any() else None
+        for number in present
+    }
+    surest = np.argsort(-probability, kind="stable")
     return {
         "n": len(target),
         "accuracy": float(right.mean()),
         "majority": float(np.bincount(target).max() / len(target)),
         "macro_recall": float(np.mean(list(recall.values()))),
         "recall": recall,
+        "precision": precision,
+        "examples": {USE_CASES[number]: int((target == number).sum()) for number in present},
+        "surest": [
+            {
+                "share": share,
+                "accuracy": float(right[surest[:n]].mean()),
+                "probability": float(probability[surest[n - 1]]),
+            }
+            for share in SURE
+            if (n := round(share * len(target)))
+        ],
     }

@@ -46,7 +46,8 @@ _LABELS: dict[str, str] = {
         explain behavior, explain without background, perfect numbers, exercise explanation, word definition,
         explain natural phenomenon, explain like i am 5, national dishes, proverbs, color explanation,
         explain social stereotypes of professions, stereotype explanation, ask for law, sue or not,
-        brainstorming method explanation, science cannot explain, sports coach qualifications
+        brainstorming method explanation, science cannot explain, sports coach qualifications,
+        question answering, question answering with template
     """,
     "brainstorming": """
         brainstorming, recommendation, planning, breakfast suggestion, new year s resolutions, movie recommendation,
@@ -83,8 +84,7 @@ _LABELS: dict[str, str] = {
         ascending sorting, chess puzzle
     """,
     "closed_qa": """
-        closed qa, reading comprehension, question answering, numerical question answering,
-        question answering with template
+        closed qa, reading comprehension, numerical question answering
     """,
     "extract": """
         extract, information extraction, keywords extraction, extract country names, place extraction,

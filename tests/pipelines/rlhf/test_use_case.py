@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.rlhf.use_case import UseCaseConfig, cross_validate, features, fit, load, use_cases
+from pipelines.rlhf.use_case import BUCKET_BITS, UseCaseConfig, cross_validate, features, fit, load, use_cases
 from pipelines.rlhf.use_case_labels import USE_CASES, canonical
+from pipelines.rlhf.use_case_marks import marks, names
 
 NOUNS = ["cats", "rivers", "bread", "trains", "glass", "stars", "boats", "wool", "salt", "bees"]
 ORDERS = {
@@ -47,10 +48,12 @@ def test_every_category_is_its_own_label() -> None:
 
 def test_features_are_unit_length_and_zero_without_words() -> None:
     matrix = features(pa.array(["one two one", "?!"]))
-    squares = np.asarray(matrix.multiply(matrix).sum(axis=1)).reshape(-1)
+    words = matrix[:, : 1 << BUCKET_BITS]
+    squares = np.asarray(words.multiply(words).sum(axis=1)).reshape(-1)
     assert squares.tolist() == [pytest.approx(1), 0]
     # Words one, two; pairs one-two, two-one; and the first words once more.
-    assert matrix.getnnz(axis=1).tolist() == [6, 0]
+    assert words.getnnz(axis=1).tolist() == [6, 0]
+    assert matrix.shape[1] == words.shape[1] + len(names())
 
 
 def test_the_order_at_the_front_decides() -> None:
@@ -86,6 +89,76 @@ def test_figures_by_language() -> None:
     figures = fit(_examples(), UseCaseConfig()).card["cross_validation"]
     assert {name: figures[name]["n"] for name in figures} == {"all": 30, "en": 15, "zh": 15}
     assert figures["all"]["majority"] == pytest.approx(1 / 3)
+    assert sum(figures["all"]["examples"].values()) == 30
+    half, *_, most = figures["all"]["surest"]
+    assert (half["share"], most["share"]) == (0.5, 0.9)
+    assert half["probability"] >= most["probability"]
+
+
+def marks_of(text: str) -> set[str]:
+    """Names of the marks that a prompt has."""
+    return {name for name, value in zip(names(), marks(pa.array([text]))[0], strict=True) if value}
+
+
+@pytest.mark.parametrize(
+    ("text", "has", "lacks"),
+    [
+        pytest.param(
+            "Read the text below.\n"
+            + "Mills grind grain into flour by night and day. " * 8
+            + "\nWhat do mills grind?",
+            {"question on a text", "last question from text", "ending again", "long line"},
+            {"question alone"},
+            id="a question on a text",
+        ),
+        pytest.param(
+            "磨坊是什么？",
+            {"question alone", "question on one line", "whole explain", "few words"},
+            {"question on a text", "whole generate"},
+            id="a Chinese question alone",
+        ),
+        pytest.param(
+            "将下面的句子翻译成英文：\n磨坊在河边。",
+            {"opening rewrite", "colon_end", "whole from_text"},
+            {"opening question"},
+            id="a Chinese order with its text",
+        ),
+        pytest.param(
+            "写一首诗", {"opening generate", "opening order without question"}, set(), id="an order alone"
+        ),
+        pytest.param(
+            "Fix it:\n```\ndef f(x):\n```", {"fence", "code_line", "opening rewrite"}, set(), id="code"
+        ),
+        pytest.param(
+            "Which one?\nA) salt\nB) flour", {"whole choose", "question with choices"}, set(), id="choices"
+        ),
+        pytest.param(
+            "A: hi\nB: hello\nWho spoke?", {"speaker", "question to speakers"}, {"fence"}, id="speakers"
+        ),
+        pytest.param("rewritten", set(), {"whole rewrite"}, id="a longer word is no order"),
+    ],
+)
+def test_marks(text: str, has: set[str], lacks: set[str]) -> None:
+    found = marks_of(text)
+    assert has <= found
+    assert not lacks & found
+
+
+def test_marks_are_shares_and_a_text_has_its_own_alone() -> None:
+    texts = ["", "?" * 9, "x\n" * 50, "写" * 3000, "Is it? " * 99, "a\n\nb"]
+    whole = marks(pa.array(texts))
+    assert whole.shape == (len(texts), len(names()))
+    assert ((whole >= 0) & (whole <= 1)).all()
+    for row, text in enumerate(texts):
+        assert np.array_equal(marks(pa.array([text]))[0], whole[row])
+
+
+def test_who_is_not_sure_enough_says_nothing() -> None:
+    sure = fit(_examples(), UseCaseConfig(min_probability=0.9))
+    texts = pa.array(["Rewrite politely: castles", "Clouds"])
+    assert np.allclose(sure.scores(texts).sum(axis=1), 1)
+    assert sure.predict(texts).to_pylist() == ["rewrite", None]
+    assert None not in fit(_examples(), UseCaseConfig()).predict(texts).to_pylist()
 
 
 def test_a_sources_label_wins_over_the_classifier() -> None:
