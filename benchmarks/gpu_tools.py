@@ -215,9 +215,9 @@ def wait(device: torch.device) -> None:
 
 
 def clear(device: torch.device) -> None:
-    """Forget compiled code and cached memory, so that a measurement inherits nothing from the one before."""
-    gc.collect()
+    """Forget compiled code and cached memory of a GPU, so that a measurement inherits nothing from the one before."""
     if device.type == "cuda":
+        gc.collect()
         torch.compiler.reset()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

@@ -35,12 +35,17 @@ ROOT = Path(__file__).parents[2]
 EXACT = ("step", "tokens", "loss", "accuracy", "rate", "gradient_norm", "validation/loss")
 
 
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A fine-tuned model, with its chat tokenizer."""
+    return base_checkpoint(tmp_path_factory.mktemp("start"), chat=True)[0]
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> dict[str, Any]:
+def settings(start: str, tmp_path: Path) -> dict[str, Any]:
     """Two epochs of three steps (10, 10 and 4 prompts)."""
-    model, _ = base_checkpoint(tmp_path / "start", chat=True)
     return {
-        "model": model,
+        "model": start,
         "comparisons": write_comparisons(tmp_path / "comparisons"),
         "epochs": 2,
         "batch": {"prompts": 10, "micro_tokens": 120},

@@ -31,10 +31,16 @@ ROOT = Path(__file__).parents[2]
 EXACT = ("step", "tokens", "epoch", "loss", "rate", "gradient_norm", "validation/loss")
 
 
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A pretrained model and a chat tokenizer."""
+    return base_checkpoint(tmp_path_factory.mktemp("start"))
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> dict[str, Any]:
+def settings(start: tuple[str, str], tmp_path: Path) -> dict[str, Any]:
     """Three epochs of three steps (10, 10 and 4 rows)."""
-    model, tokenizer = base_checkpoint(tmp_path / "start")
+    model, tokenizer = start
     return {
         "model": model,
         "tokenizer": tokenizer,
