@@ -59,6 +59,10 @@ class PerplexityConfig(BaseModel):
     seed: int = Field(default=1, description="seed of the draws", ge=0)
     ngrams: NgramConfig = Field(default=NgramConfig(), description="the models")
 
+    def held_out(self, doc_ids: pa.Array | pa.ChunkedArray) -> NDArray[np.bool_]:
+        """Which curated documents are kept from the fit."""
+        return uniform(doc_ids, self.seed, "perplexity held out") < self.held_out_share
+
 
 def fit_models(
     documents: str, shards: Sequence[str], roles: Mapping[str, str], config: PerplexityConfig
@@ -131,7 +135,7 @@ def load_models(folder: str) -> PerplexityModels:
 
 def _fit(curated: Sample, crawled: Sample, config: PerplexityConfig) -> PerplexityModels:
     spoken, crawl_spoken = (language.identify(sample.texts)["language"] for sample in (curated, crawled))
-    held_out = uniform(curated.rows["doc_id"], config.seed, "perplexity held out") < config.held_out_share
+    held_out = config.held_out(curated.rows["doc_id"])
     sizes = curated.rows["n_words"].to_numpy()
     models: dict[str, NgramModel] = {}
     facts: dict[str, dict[str, Any]] = {}
