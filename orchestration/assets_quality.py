@@ -18,7 +18,8 @@ quality_model = mill_asset(
     "quality_model",
     build_quality_model,
     group="quality",
-    description="Logistic regression on hashed words: curated sources against the unfiltered crawl (GPT-3 app. A).",
+    description="Curated sources against the unfiltered crawl: logistic regression on hashed words (GPT-3 app. A), "
+    "fastText, or the better of both; by choice one classifier a language. With a report on held-out documents.",
     deps=["documents"],
     config=ClassifierConfig,
     kinds=["scikitlearn"],

@@ -17,6 +17,7 @@ from text.words import segment
 
 TOP_WORDS = 25
 WORDS_OF_A_BUCKET = 3
+LEAST_SHARE = 0.1
 MIN_DOCUMENTS = 5
 
 TopWords = dict[str, list[list[str | float]]]
@@ -30,6 +31,9 @@ def top_buckets(
     n: int = TOP_WORDS,
 ) -> TopWords:
     """The `n` most positive and most negative of the buckets, each named by its most frequent words in `chunks`.
+
+    Words with less than LEAST_SHARE of the occurrences of the commonest are not named: they share its bucket by
+    chance and did not make its weight.
 
     `in_documents` counts the documents that have a word of the bucket: MIN_DOCUMENTS are needed, or as many
     as the commonest bucket has where that is less.
@@ -78,5 +82,6 @@ def _names(buckets: set[int], chunks: Sequence[pa.Array]) -> dict[int, str]:
     told = {}
     for bucket, found in counts.items():
         ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-        told[bucket] = ", ".join(word for word, _ in ranked[:WORDS_OF_A_BUCKET])
+        common = [word for word, n in ranked[:WORDS_OF_A_BUCKET] if n >= LEAST_SHARE * ranked[0][1]]
+        told[bucket] = ", ".join(common)
     return told

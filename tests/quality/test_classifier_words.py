@@ -54,6 +54,9 @@ def test_words_that_share_a_bucket_are_named_together_the_commonest_first():
     found = top_buckets(weights, (weights > 0).astype(np.int64) * 5, chunks)
     expected = [sharing[-1], *sharing[:-1]][:WORDS_OF_A_BUCKET]
     assert found == {"positive": [[", ".join(expected), 2.0]], "negative": []}
+    often = pa.array([" ".join([sharing[-1]] * 11 + sharing[:1])])
+    found = top_buckets(weights, (weights > 0).astype(np.int64) * 5, [often])
+    assert found["positive"] == [[sharing[-1], 2.0]]
 
 
 def test_top_words_are_ranked_by_weight_then_name():
