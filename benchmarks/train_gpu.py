@@ -48,7 +48,7 @@ from benchmarks.gpu_tools import (
     timed,
 )
 from model import flops
-from model.attention import Route, attend
+from model.attention import Route, attend, prepare_flex
 from model.decoding import generate
 from model.gpt import GPT
 from model.gpt_config import GPTConfig, dense
@@ -80,6 +80,9 @@ class Steps:
         self.run, self.rows, self.micro = run, rows, micro
         self.model = GPT(shape)
         self.model.route = route
+        if route == "flex":
+            for window in {shape.window(layer) for layer in range(shape.n_layer)}:
+                prepare_flex(shape.context, window, run.device)
         self.optimizer = run.optimizer(name, self.model, AdamConfig())
         self.forward = run.compiled(self.model)
         ids = torch.randint(shape.vocab_size, (micro, shape.context + 1), dtype=torch.int32)

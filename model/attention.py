@@ -29,6 +29,7 @@ from torch.nn.attention.varlen import varlen_attn
 Route = Literal["auto", "varlen", "flex", "sdpa", "reference"]
 # Before torch 2.11 varlen_attn took `is_causal` and knew no window.
 VARLEN_HAS_WINDOW = "window_size" in inspect.signature(varlen_attn).parameters
+BLOCK_MASKS: dict[tuple[int, int | None, str], Any] = {}  # of FlexAttention, by length, window, device
 FLASH_STEP, FLASH_WIDEST = 8, 256  # features of a head that Flash Attention can have
 
 
@@ -104,13 +105,23 @@ def _varlen(q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:
     return mixed.view(batch, length, heads, width).transpose(1, 2)
 
 
-@functools.lru_cache(maxsize=16)
-def _block_mask(length: int, window: int | None, device: torch.device) -> Any:
+def prepare_flex(length: int, window: int | None, device: torch.device) -> Any:
+    """The blocks that rows of this length look at, made once and kept.
+
+    A compiler traces what it meets: masks that are not there before a whole model is compiled are made anew in each
+    of its layers, at every step.
+    """
+    if window is not None and window >= length:
+        window = None
+
     def seen(_b: Tensor, _h: Tensor, q_at: Tensor, k_at: Tensor) -> Tensor:
         causal = q_at >= k_at
         return causal if window is None else causal & (q_at - k_at < window)
 
-    return create_block_mask(seen, None, None, length, length, device=device)
+    mask = create_block_mask(seen, None, None, length, length, device=device)
+    if not torch.compiler.is_compiling():
+        BLOCK_MASKS[length, window, str(device)] = mask
+    return mask
 
 
 @functools.lru_cache(maxsize=1)
@@ -121,7 +132,9 @@ def _compiled_flex() -> Callable[..., Any]:
 def _flex(q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:
     """FlexAttention: fused only when compiled, so compiled here on CUDA, unless the whole model is being compiled."""
     fused = q.is_cuda and not torch.compiler.is_compiling()
-    mask = _block_mask(q.shape[-2], window, q.device)
+    mask = BLOCK_MASKS.get((q.shape[-2], window, str(q.device)))
+    if mask is None:
+        mask = prepare_flex(q.shape[-2], window, q.device)
     kernel: Any = _compiled_flex() if fused else flex_attention
     return kernel(q, k, v, block_mask=mask)
 

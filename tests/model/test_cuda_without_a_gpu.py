@@ -138,3 +138,27 @@ def test_the_model_compiles_in_one_piece_with_flash_attention(backend: str) -> N
     assert hidden.shape == (2, 200, BANDED.d_model)
     assert all(p.grad is not None for p in model.parameters())
     torch.compiler.reset()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:flex_attention called without")
+def test_masks_of_flex_attention_are_not_made_in_a_compiled_model() -> None:
+    model = GPT(replace(BANDED, n_layer=2)).eval()
+    ids = torch.randint(300, (2, 200))
+    names: list[str] = []
+
+    def backend(graph: torch.fx.GraphModule, _: Any) -> Any:
+        names.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    torch.compiler.reset()
+    with torch.no_grad():
+        expected = model(ids)
+        model.route = "flex"
+        for window in (None, BANDED.band):
+            attention.prepare_flex(200, window, torch.device("cpu"))
+        found = torch.compile(model, backend=backend, fullgraph=True)(ids)
+    torch.testing.assert_close(found, expected, atol=2e-6, rtol=1e-5)
+    assert sum("flex_attention" in name for name in names) == 2
+    assert not any("vmap" in name for name in names)
+    torch.compiler.reset()
