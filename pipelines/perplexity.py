@@ -33,7 +33,7 @@ class PerplexityConfig(BaseModel):
     )
     max_words: int = Field(
         default=10_000_000,
-        description="most words that are read of a source, and trained on of a language; 50 bytes each",
+        description="most words that are read of a source, and trained on of a language; 100 bytes each",
         ge=1,
     )
     min_words: int = Field(

@@ -77,6 +77,7 @@ def selection(folder: Path) -> dict[str, Any]:
         "blocklists": {"domains": [str(folder / "blocked.txt")]},
         "rules": {"rule_sets": ["made_up"], "by_language": [], "own_sets": [made_up]},
         "max_listed_words": 0,
+        "max_perplexity": {"worst_bucket": "tail"},
         "quality": "threshold",
         "threshold": 0.01,
     }
@@ -125,7 +126,15 @@ def build(folder: Path) -> dict[str, Any]:
                 }
             },
             "documents": {"config": {"shard_mib": 0.02}},
-            "signals": {"config": {"personal_data": ["email"], "word_lists": [str(folder / "listed.txt")]}},
+            # The made-up language passes for Spanish or Portuguese, page by page.
+            "perplexity_model": {"config": {"mode": "fit", "min_words": 3000, "min_crawl_documents": 20}},
+            "signals": {
+                "config": {
+                    "personal_data": ["email"],
+                    "word_lists": [str(folder / "listed.txt")],
+                    "perplexity": True,
+                }
+            },
             "selection": {"config": selection(folder)},
             "corpus": {
                 "config": {

@@ -9,12 +9,16 @@ import yaml
 
 from pipelines import explain as explaining
 from pipelines import preview as previewing
-from pipelines.engine.dataset import current, read_dataset
-from pipelines.explain import UnknownDocumentError, as_json, explain
+from pipelines.engine.dataset import current, read_dataset, read_shard
+from pipelines.explain import UnknownDocumentError, _surprising, as_json, explain
+from pipelines.explaining.places import Place, row_at
 from pipelines.explaining.render import as_text
+from pipelines.explaining.verdicts import verdicts
+from pipelines.perplexity_rule import PerplexityRule
 from pipelines.preview import PreviewError, preview, read_selection, tables
-from pipelines.schemas import CONTAMINATION, CORPUS, DECISIONS, DOCUMENTS, PERSONAL_DATA
+from pipelines.schemas import CONTAMINATION, CORPUS, DECISIONS, DOCUMENTS, PERSONAL_DATA, SIGNALS
 from pipelines.selection_config import SelectionConfig
+from quality.rule_sets import RulesConfig
 from tests.orchestration import small_world
 
 
@@ -128,6 +132,34 @@ def test_other_thresholds_are_tried_without_a_run(finished: Path) -> None:
     sources = read_dataset(documents, DOCUMENTS, ["source"])["source"].to_pylist()
     assert counts["reason:too_short"] <= sources.count("crawl")
     assert "source:crawl:kept" not in counts
+
+
+def test_a_rule_on_perplexity_is_tried_and_explained_without_a_run(finished: Path) -> None:
+    root = str(finished)
+    documents, signals = current(root, "documents"), current(root, "signals")
+    sources = read_dataset(documents, DOCUMENTS, ["source"])["source"].to_pylist()
+    shards = {
+        shard: read_shard(signals.folder, shard, SIGNALS)["perplexity_bucket"] for shard in signals.shards
+    }
+    buckets = [bucket for column in shards.values() for bucket in column.to_pylist()]
+    tails = [pair == ("tail", "crawl") for pair in zip(buckets, sources, strict=True)]
+    rule = SelectionConfig(rules=RulesConfig(rule_sets=[], by_language=[]), max_perplexity=PerplexityRule())
+    assert preview(root, rule).counts["fails:perplexity"] == sum(tails) > 0
+    assert current(root, "selection").counts["fails:perplexity"] == 0  # asked, and "tail" may stay
+    place = next(
+        Place(shard, row)
+        for shard, column in shards.items()
+        for row, bucket in enumerate(column.to_pylist())
+        if bucket == "tail"
+    )
+    document, told = row_at(documents, DOCUMENTS, place), row_at(signals, SIGNALS, place)
+    (found,) = [one for one in verdicts(document, told, False, rule) if one.reason == "perplexity"]
+    language = told["language"][0].as_py()
+    assert (found.verdict, found.figure) == ("fails", told["perplexity"][0].as_py())
+    assert found.note == f"{language}, tail; worst to stay: middle"
+    parts = _surprising(root, document["text"][0].as_py(), language, signals)
+    assert parts
+    assert all(part.startswith("perplexity ") for part in parts)
 
 
 def _written(path: Path, selection: dict[str, Any]) -> str:
