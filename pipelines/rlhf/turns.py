@@ -87,14 +87,14 @@ def tools_of(row: Fields) -> str:
 
 
 def dialogue_outputs(
-    turns: Sequence[Turn], facts: Facts, every_reply: bool = False, kind: str = "demonstration"
+    turns: Sequence[Turn], facts: Facts, field: str, every_reply: bool = False, kind: str = "demonstration"
 ) -> Iterator[Output]:
     """A dialogue as a demonstration of its last reply, or of every one; where a human ends it, as a prompt.
 
-    RowError where no human's turn stands in front of the last reply.
+    RowError, which names the row's `field` of the dialogue, where no human's turn stands in front of the last reply.
     """
     if not any(turn.role == "user" for turn in turns[:-1] or turns):
-        raise RowError("no_prompt", "no human's turn stands in front of the assistant's")
+        raise RowError("no_prompt", f"field '{field}': no human's turn stands in front of the assistant's")
     last = turns[-1].role
     if last != "assistant":
         yield Excluded("raw_demonstrations", Reason.ENDS_ON_HUMAN, float(len(turns)), None, last)

@@ -22,6 +22,8 @@ def _fits(row: Any) -> bool:
 def _read(row: Fields, _: RlhfSourceConfig) -> Iterator[Output]:
     preference = row.optional("preference")
     if preference is None:
+        if "preference" not in row.value:
+            row.at("preference")  # raises: a failed annotation is null, this row has none
         yield Excluded("raw_judgements", Reason.UNJUDGED, evidence="preference: null")
         return
     names = [row.optional(name) for name in ("generator_1", "generator_2")]

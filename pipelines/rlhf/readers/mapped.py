@@ -28,9 +28,10 @@ def read_mapped(row: Fields, config: RlhfSourceConfig) -> Iterator[Output]:
     answers = _answers(row, mapped)
     prompt, last = split_last(turns)
     if not any(turn.role == "user" for turn in prompt):
-        raise RowError("no_prompt", "the mapped prompt has no text of a human's")
+        raise RowError("no_prompt", f"{_prompt_fields(mapped)}: expected a human's text, found none")
     if answers and last is not None:
-        raise RowError("no_prompt", "the mapped messages end on an answer, beside the mapped completions")
+        told = "expected messages that end on the human's turn, beside completions, found an answer"
+        raise RowError("no_prompt", f"{_prompt_fields(mapped)}: {told}")
     if len(answers) > 1 or mapped.completions_column:
         yield from _judgements(row, mapped, turns, answers, facts)
     elif answers:
@@ -39,6 +40,14 @@ def read_mapped(row: Fields, config: RlhfSourceConfig) -> Iterator[Output]:
         yield Demonstration(turns, facts=facts)
     else:
         yield Prompt(turns, facts)
+
+
+def _prompt_fields(mapped: MappedConfig) -> str:
+    named = [
+        mapped.prompt_column or mapped.messages_column or "",
+        *_COLUMN.findall(mapped.prompt_template or ""),
+    ]
+    return "field " + ", ".join(f"'{name}'" for name in named if name)
 
 
 def _turns(row: Fields, mapped: MappedConfig) -> list[Turn]:
@@ -84,9 +93,12 @@ def _there(row: Fields, name: str) -> None:
 def _answers(row: Fields, mapped: MappedConfig) -> list[str]:
     if mapped.completions_column:
         items = row.follow(mapped.completions_column).items()
-        return [
+        texts = [
             (item.follow(mapped.completion_text) if mapped.completion_text else item).text() for item in items
         ]
+        if not texts:
+            raise row.follow(mapped.completions_column).wrong("completions", "an empty list")
+        return texts
     return [row.follow(column).text() for column in mapped.completion_columns]
 
 
@@ -100,7 +112,8 @@ def _judgements(
         yield Judgement(turns, answers, _ranks(row, mapped, len(answers)), authors, labeler, facts=facts)
         return
     if len(answers) != 2:
-        raise RowError("wrong_length", f"a verdict compares two completions, the row has {len(answers)}")
+        told = f"field '{mapped.completions_column}': expected the two completions of a verdict, found {len(answers)}"
+        raise RowError("wrong_length", told)
     several = len(mapped.verdict_columns) > 1
     for column in mapped.verdict_columns:
         verdict = _verdict(row, column, mapped)
@@ -145,7 +158,10 @@ def _ranks(row: Fields, mapped: MappedConfig, n: int) -> list[int | None]:
     else:
         given = [found.score() if (found := row.optional(name)) else None for name in mapped.rank_columns]
     if len(given) != n:
-        raise RowError("wrong_length", f"{n} completions have {len(given)} ranks")
+        told = (
+            f"field '{mapped.ranks_column}': expected a rank of each of {n} completions, found {len(given)}"
+        )
+        raise RowError("wrong_length", told)
     order = sorted({value for value in given if value is not None}, reverse=mapped.best == "highest")
     return [None if value is None else order.index(value) + 1 for value in given]
 

@@ -12,14 +12,14 @@ from pipelines.rlhf.turns import dialogue_outputs, is_messages, read_messages, t
 
 
 def _fits(row: Any) -> bool:
-    return lacks(row, "label", "kto_tag", "chosen", "prompt") and is_messages(row.get("messages"))
+    return lacks(row, "label", "kto_tag") and is_messages(row.get("messages"))
 
 
 def _read(row: Fields, config: RlhfSourceConfig) -> Iterator[Output]:
     turns = with_system(read_messages(row.at("messages")), "", tools_of(row))
     if not turns:
         raise row.at("messages").wrong("at least one message", "an empty list")
-    yield from dialogue_outputs(turns, conversation_facts(row), config.every_reply)
+    yield from dialogue_outputs(turns, conversation_facts(row), "messages", config.every_reply)
 
 
 LAYOUT = Layout("messages", '{"messages": [{"role", "content"}][, "tools"]}', _fits, _read)

@@ -8,17 +8,20 @@ from pipelines.rlhf.records import NO_FACTS, Excluded, Facts, Judgement, Turn
 
 
 def judged_pair(
-    chosen: Sequence[Turn], rejected: Sequence[Turn], judge: str | None = None, facts: Facts = NO_FACTS
+    chosen: Sequence[Turn],
+    rejected: Sequence[Turn],
+    judge: str | None = None,
+    facts: Facts = NO_FACTS,
+    fields: tuple[str, str] = ("chosen", "rejected"),
 ) -> Judgement | Excluded:
     """The judgement that prefers the last turn of `chosen`, or why the two dialogues give none.
 
-    RowError where one has no turns, and where the shared ones end on an answer, so that chosen and rejected answer
-    nobody.
+    RowError, which names the row's `fields` of both, where one has no turns, and where the shared ones end on an
+    answer, so that chosen and rejected answer nobody.
     """
-    if not chosen or not rejected:
-        raise RowError(
-            "no_prompt", f"{'chosen' if not chosen else 'rejected'} has no turns, expected a dialogue"
-        )
+    for name, turns in zip(fields, (chosen, rejected), strict=True):
+        if not turns:
+            raise RowError("no_prompt", f"field '{name}': expected a dialogue, found no turns")
     shared = shared_turns(chosen, rejected)
     behind = max(len(chosen), len(rejected)) - shared
     last = next((turns[-1].role for turns in (chosen, rejected) if turns[-1].role != "assistant"), None)
@@ -28,7 +31,8 @@ def judged_pair(
         return Excluded("raw_judgements", Reason.CONTEXT_MISMATCH, float(behind), 1.0)
     if not shared_prompt(chosen, rejected) or chosen[shared - 1].role == "assistant":
         raise RowError(
-            "no_prompt", "no turn of a human's in front of the answers is shared by both dialogues"
+            "no_prompt",
+            f"fields '{fields[0]}' and '{fields[1]}': expected a human's turn in front of both answers, found none",
         )
     answers = [chosen[-1].content, rejected[-1].content]
     return Judgement(chosen[:shared], answers, [1, 2], judge=judge, facts=facts)

@@ -24,7 +24,8 @@ def _read(row: Fields, _: RlhfSourceConfig) -> Iterator[Output]:
     models = row.optional("cmp_key")
     names = models.label().split("_") if models else []
     authors = names if len(names) == len(answers) else [None, None]
-    ranks = {name: ranks_of(row.at(name), _MEANING) for name in _ANNOTATORS if name in row.value}
+    named = [name for name in _ANNOTATORS if name in row.value] or _ANNOTATORS[:1]
+    ranks = {name: ranks_of(row.at(name), _MEANING) for name in named}
     for name, given in ranks.items():
         yield Judgement(turns, answers, given, authors, name, "human", part=name)
 

@@ -27,7 +27,7 @@ def _turns(field: Fields, role: str, end: str | None) -> list[Turn]:
 
 def _fits(row: Any) -> bool:
     return (
-        lacks(row, "label", "chosen", "rejected")
+        lacks(row, "label")
         and isinstance(row.get("prompt"), (str, list))
         and type(row.get("completion")) is type(row["prompt"])
     )

@@ -31,7 +31,7 @@ def _read(row: Fields, config: RlhfSourceConfig) -> Iterator[Output]:
     turns = conversation(row)
     if not turns:
         raise row.at("conversations").wrong("at least one message", "an empty list")
-    yield from dialogue_outputs(turns, conversation_facts(row), config.every_reply)
+    yield from dialogue_outputs(turns, conversation_facts(row), "conversations", config.every_reply)
 
 
 LAYOUT = Layout("sharegpt", '{"conversations": [{"from", "value"}][, "system", "tools", "id"]}', _fits, _read)

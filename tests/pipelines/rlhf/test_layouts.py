@@ -29,8 +29,29 @@ MESSAGES = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "
         ({"instruction": "q", "output_1": "a", "output_2": "b", "preference": 1}, ["alpaca_eval"]),
         ({"input": "q", "output_1": "a", "output_2": "b", "label": 1}, ["llmbar"]),
         (7, ["no known layout", "int"]),
+        ({"prompt": "q", "messages": MESSAGES}, ["fits 2 layouts", "messages", "prompt_only"]),
+        (
+            {"prompt": "q", "completion": "a", "chosen": "a", "rejected": "b"},
+            ["fits 2 layouts", "prompt_completion", "trl_preference"],
+        ),
+        (
+            {"prompt": "q", "chosen": MESSAGES, "rejected": MESSAGES, "messages": MESSAGES},
+            ["fits 2 layouts", "messages", "trl_preference"],
+        ),
     ],
-    ids=["unknown", "two-a", "two-b", "auto_j", "pandalm", "alpaca_eval", "llmbar", "number"],
+    ids=[
+        "unknown",
+        "two-a",
+        "two-b",
+        "auto_j",
+        "pandalm",
+        "alpaca_eval",
+        "llmbar",
+        "number",
+        "two-c",
+        "two-d",
+        "two-e",
+    ],
 )
 def test_what_only_a_person_can_say(row: Any, named: list[str]) -> None:
     with pytest.raises(LayoutError) as error:
