@@ -13,6 +13,7 @@ from pipelines.classify import ClassifierConfig, _quotas, fit_classifier, load_m
 from pipelines.ids import document_id
 from pipelines.schemas import DOCUMENTS
 from quality.classifier import FitConfig, ModelError, QualityClassifier
+from quality.language import identify
 from text.words import count_words
 
 ROLES = {"cc": "crawl", "wiki": "wikipedia", "novels": "books1", "news": "webtext"}
@@ -133,6 +134,29 @@ def test_long_texts_are_read_from_their_start(folder):
     config = ClassifierConfig(max_characters=5)
     for examples in training_sample(str(folder), SHARDS, ROLES, config):
         assert set(pc.utf8_length(examples.texts).to_pylist()) == {5}
+
+
+def test_languages_are_those_of_the_whole_texts_row_for_row(table, tmp_path):
+    texts = table["text"].to_pylist()
+    chinese = "这条河从城北的山里流出来，走了四十里路才到海边，名字叫做"
+    mixed = [f"Log 9 {chinese}。{row}" if row % 3 else text for row, text in enumerate(texts)]
+    place = table.schema.get_field_index("text")
+    changed = table.set_column(place, table.schema.field("text"), pa.array(mixed))
+    names = write(changed, tmp_path / "documents", 3, row_group=17)
+    # The first five characters are English.
+    config = ClassifierConfig(max_characters=5, per_language=["zh"])
+    language_of = dict(zip(mixed, identify(mixed)["language"].to_pylist(), strict=True))
+    url_of = dict(zip(changed["url"].to_pylist(), mixed, strict=True))
+    for examples in training_sample(str(tmp_path / "documents"), names, ROLES, config):
+        whole = [url_of[url] for url in examples.urls.to_pylist()]
+        assert [text[:5] for text in whole] == examples.texts.to_pylist()
+        assert [language_of[text] for text in whole] == examples.languages.to_pylist()
+        assert 5 < examples.languages.to_pylist().count("zh") < len(examples)
+
+
+def test_languages_are_not_looked_for_unless_they_matter(folder):
+    for examples in training_sample(str(folder), SHARDS, ROLES, ClassifierConfig(max_negative=50)):
+        assert examples.languages is None
 
 
 @given(st.dictionaries(st.sampled_from("abcde"), st.integers(1, 50), min_size=1), st.integers(1, 120))

@@ -113,7 +113,7 @@ def test_confusion_counts_documents():
 
 
 def test_sources_are_told_apart():
-    rows = by_source(np.array([0.9, 0.1, 0.6, 0.7]), ["b", "b", "a", "b"], 0.65, 9.0)
+    rows = by_source(np.array([0.9, 0.1, 0.6, 0.7]), ["b", "b", "a", "b"], 0.8, 9.0)
     assert [row["source"] for row in rows] == ["a", "b"]
     assert rows[1] == {
         "source": "b",
@@ -121,7 +121,7 @@ def test_sources_are_told_apart():
         "mean_score": pytest.approx(1.7 / 3),
         "median_score": 0.7,
         "at_half": pytest.approx(2 / 3),
-        "at_threshold": pytest.approx(2 / 3),
+        "at_threshold": pytest.approx(1 / 3),
         "pareto_keep": pytest.approx(keep_probability([0.9, 0.1, 0.7]).mean()),
     }
 
