@@ -1,6 +1,7 @@
 """Language models of a documents dataset: what they are trained and cut on, and the rule that reads their figures."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.build.scoring import build_perplexity_model
+from pipelines.engine.dataset import publish
+from pipelines.engine.mill import Mill
 from pipelines.perplexity import PerplexityConfig, fit_models, load_models, model_rows
 from pipelines.perplexity_rule import PerplexityLimit, PerplexityRule, hold
 from pipelines.perplexity_sample import draw
@@ -15,7 +19,7 @@ from pipelines.schemas import DOCUMENTS
 from quality import language
 from quality.ngram_model import NgramConfig, NgramModel, NgramModelError
 from quality.perplexity import cuts_of
-from tests.pipelines.tables import filled
+from tests.pipelines.tables import filled, write_version
 from text.hashing import uniform
 from text.words import count_words
 
@@ -202,7 +206,7 @@ ROWS = [
     ("en", 10.5, "head"),
     ("en", 200.25, "middle"),
     ("en", 3000.0, "tail"),
-    ("zh", 50.1, None),
+    ("zh", 50.2, None),
     ("zh", 5000.0, "tail"),
     ("fr", None, None),
     (None, None, None),
@@ -217,7 +221,7 @@ ROWS = [
         pytest.param({"worst_bucket": "tail"}, [], id="nothing goes"),
         pytest.param({"by_language": [("zh", 50.0)]}, [2, 3, 4], id="a limit in place of a bucket"),
         pytest.param({"by_language": [("zh", 6000.0)]}, [2], id="a limit above the bucket"),
-        pytest.param({"by_language": [("zh", 50.1)]}, [2, 4], id="what is at the limit stays"),
+        pytest.param({"by_language": [("zh", 50.2)]}, [2, 4], id="what is at the limit stays"),
         pytest.param({"by_language": [("en", 20.0), ("en", 1.0)]}, [1, 2, 4], id="the first limit holds"),
         pytest.param({"by_language": [("fr", 1.0)]}, [2, 4], id="nothing measured never goes"),
     ],
@@ -234,3 +238,30 @@ def test_the_rule(rule, failed):
 def test_the_models_config_is_told_in_the_card(models):
     card = json.loads(models.to_files()["perplexity.json"])
     assert card["languages"]["en"]["model"]["config"] == NgramConfig().model_dump()
+
+
+def no_spark():
+    raise AssertionError("the language models need no Spark")
+
+
+def test_the_step_reads_nothing_when_it_is_off(tmp_path):
+    mill = Mill(str(tmp_path), no_spark)
+    built = build_perplexity_model(mill, PerplexityConfig()).publish(str(tmp_path))
+    assert (built.main.rows, built.main.manifest["inputs"], built.metadata) == (0, {}, {})
+    assert [path.name for path in tmp_path.iterdir()] == ["perplexity_model"]
+    assert build_perplexity_model(mill, PerplexityConfig(seed=5)).main.version == built.main.version
+    with pytest.raises(NgramModelError, match=r"set ops\.perplexity_model\.config\.mode to 'fit'"):
+        load_models(built.main.folder)
+
+
+def test_the_step_makes_models_that_signals_read(table, models, tmp_path):
+    documents = write_version(tmp_path, DOCUMENTS, [table.slice(0, 100), table.slice(100)])
+    documents.manifest["details"] = {"roles": ROLES}
+    documents.manifest["inputs"] = {}
+    Path(documents.folder, "_manifest.json").write_text(json.dumps(documents.manifest))
+    publish(str(tmp_path), documents)
+    built = build_perplexity_model(Mill(str(tmp_path), no_spark), CONFIG)
+    assert load_models(built.main.folder).digest == models.digest
+    assert built.main.manifest["inputs"] == {"documents": "v-test"}
+    assert built.tables["languages"] == model_rows(models.card["languages"])
+    assert set(built.metadata) == {"held-out perplexity, en", "held-out perplexity, zh"}
