@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from model import memory
 from model.alignment_config import AlignmentConfig, ContenderConfig, TaxConfig
 from model.best_of_n import draw_prompts, kl_of_best, sample_scored
 from model.command import run_command
@@ -56,7 +57,8 @@ def compare(config: AlignmentConfig, out: Path) -> dict[str, Any]:
     court, left_out = _court(config)
     folders = {contender.folder for contender in config.contenders}
     folders |= {judge.folder for judge in config.judges} | {config.reference}
-    parts = Parts(out, asdict(config), sorted(folders))
+    memory_alone = ("generate_rows", "micro_rows", "tax.batch_tokens")
+    parts = Parts(out, asdict(config), sorted(folders), free=memory_alone)
     tables = {}
     for contender in config.contenders:
         file, finished = parts.part(f"answers/{contender.name}.parquet")
@@ -101,7 +103,8 @@ def answer_prompts(config: AlignmentConfig, contender: ContenderConfig, court: C
         max_rows=config.generate_rows,
     )
     ends = end_ids(court.tokenizer)
-    episodes, scores = sample_scored(model, court.prompts, n, first, sampling, ends)
+    with memory.advice("generate_rows", config.generate_rows):
+        episodes, scores = sample_scored(model, court.prompts, n, first, sampling, ends)
     chosen = torch.from_numpy(np.arange(len(scores)) * n + scores.argmax(axis=1))
     episodes = episodes.take(chosen)
     answers = episodes.answers()

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerFast
 
+from model import memory
 from model.best_of_n_config import BestOfNConfig
 from model.command import run_command
 from model.export import load_hf_scalar
@@ -103,7 +104,8 @@ def run(config: BestOfNConfig, out: Path) -> dict[str, Any]:
     room = min(model.config.context, judge.config.context) - config.answer_tokens - 1
     known, left_out = load_prompts(config.prompts, tokenizer, room)
     prompts = draw_prompts(known, config.limit, config.seed)
-    parts = Parts(out, asdict(config), [config.model, config.reward_model])
+    inputs = [config.model, config.reward_model]
+    parts = Parts(out, asdict(config), inputs, free=("generate_rows", "micro_rows"))
     sampling = SamplingConfig(
         max_new_tokens=config.answer_tokens,
         on_long_prompt="refuse",
@@ -115,7 +117,8 @@ def run(config: BestOfNConfig, out: Path) -> dict[str, Any]:
         file, finished = parts.part(f"parts/{start:09d}.parquet")
         if not finished:
             chosen = prompts[start : start + config.prompts_per_part]
-            made = sample_scored(model, chosen, config.n, reward, sampling, ends)
+            with memory.advice("generate_rows", config.generate_rows):
+                made = sample_scored(model, chosen, config.n, reward, sampling, ends)
             write_parquet(file, _table(chosen, *made, tokenizer))
         tables.append(pq.read_table(file))
     table = pa.concat_tables(tables)

@@ -9,6 +9,7 @@ with a row an example; what is finished is not done again.
 import math
 import random
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerFast
 
+from model import memory
 from model.command import run_command
 from model.evaluate_config import EvaluateConfig as EvaluateConfig
 from model.evaluate_config import TaskConfig as TaskConfig
@@ -58,14 +60,15 @@ def evaluate(config: EvaluateConfig, out: Path) -> dict[str, Any]:
     documents = [list(read_documents(losses, tokenizer)) for losses in config.losses]
     files = {file for task in config.tasks for file in (task.file, task.shots_file) if file}
     files |= {losses.file for losses in config.losses} | {config.model}
-    parts = Parts(
-        out, asdict(config), sorted(files | ({config.contamination} if config.contamination else set()))
-    )
+    files |= {config.contamination} if config.contamination else set()
+    parts = Parts(out, asdict(config), sorted(files), free=("batch_tokens",))
+    advised = partial(memory.advice, "batch_tokens", config.batch_tokens)
     tasks = {}
     for task, (examples, shots) in zip(config.tasks, read, strict=True):
         path, finished = parts.part(f"examples/{task.key}.parquet")
         if not finished:
-            rows = score_examples(model, tokenizer, examples, shots, config.batch_tokens)
+            with advised():
+                rows = score_examples(model, tokenizer, examples, shots, config.batch_tokens)
             flagged = [row | {"dirty": flags.get((task.name, row["example_id"]))} for row in rows]
             write_parquet(path, pa.Table.from_pylist(flagged, schema=EXAMPLES))
         rows = pq.read_table(path).to_pylist()
@@ -77,7 +80,8 @@ def evaluate(config: EvaluateConfig, out: Path) -> dict[str, Any]:
         tasks[task.key] = {"left_out": len(examples) - len(rows), **results}
     losses_path, finished = parts.part("examples/losses.parquet")
     if config.losses and not finished:
-        rows = _losses(model, tokenizer, config, documents)
+        with advised():
+            rows = _losses(model, tokenizer, config, documents)
         write_parquet(losses_path, pa.Table.from_pylist(rows))
     losses = by_source(pq.read_table(losses_path).to_pylist()) if config.losses else {}
     write_json(out / "results.json", {"tasks": tasks, "losses": losses})

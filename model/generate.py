@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerFast
 
+from model import memory
 from model.command import run_command
 from model.decoding import Generated, fit_prompts, generate
 from model.generate_config import GenerateConfig
@@ -97,7 +98,7 @@ def answer_file(config: GenerateConfig, out: Path) -> dict[str, Any]:
     fitted = fit_prompts(
         [prompt.ids for prompt in prompts], config.sampling, model.config.context, model.config.vocab_size
     )
-    parts = Parts(out, asdict(config), [config.model, config.prompts])
+    parts = Parts(out, asdict(config), [config.model, config.prompts], free=("sampling.max_rows",))
     jobs = [(row, sample) for row in range(len(prompts)) for sample in range(config.samples)]
     keys = row_keys([prompts[row].ids for row, _ in jobs], config.sampling.seed)
     started, made, files = time.monotonic(), 0, []
@@ -107,7 +108,8 @@ def answer_file(config: GenerateConfig, out: Path) -> dict[str, Any]:
         if finished:
             continue
         chunk = slice(start, start + config.rows_per_part)
-        rows = _answer(model, tokenizer, config, prompts, fitted, jobs[chunk], keys[chunk])
+        with memory.advice("sampling.max_rows", config.sampling.max_rows):
+            rows = _answer(model, tokenizer, config, prompts, fitted, jobs[chunk], keys[chunk])
         write_parquet(file, pa.Table.from_pylist(rows, schema=SCHEMA))
         made += sum(row["n_tokens"] for row in rows)
     table = pa.concat_tables([pq.read_table(file) for file in files])

@@ -77,9 +77,14 @@ def describe(needed: MemoryEstimate, free: int | None) -> str:
 
 @contextmanager
 def advice(key: str, value: int) -> Iterator[None]:
-    """Turn running out of memory within into OutOfMemoryError that says to lower config `key` from `value`."""
+    """Turn running out of memory within into OutOfMemoryError that says to lower config `key` from `value`.
+
+    The advice of a block within this one passes through.
+    """
     try:
         yield
+    except OutOfMemoryError:
+        raise
     except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise

@@ -18,13 +18,17 @@ WEIGHTS = "*.safetensors"
 class Parts:
     """The folder `out` of one run."""
 
-    def __init__(self, out: Path, config: Mapping[str, Any], inputs: Sequence[str]) -> None:
+    def __init__(
+        self, out: Path, config: Mapping[str, Any], inputs: Sequence[str], free: Sequence[str] = ()
+    ) -> None:
         """Claim the folder; a ValueError says what differs where another run's parts stand in it.
 
-        `inputs`: files, and folders whose weights or Parquet files count, by content.
+        `inputs`: files, and folders whose weights or Parquet files count, by content. `free`: dotted keys of the
+        config that may differ, since they are a matter of memory alone.
         """
         self.out = out
-        note = json.loads(json.dumps({"config": config, "inputs": {path: digest(path) for path in inputs}}))
+        stamps = {path: digest(path) for path in inputs}
+        note = json.loads(json.dumps({"config": _without(config, free), "inputs": stamps}))
         path = out / NOTE
         if path.exists():
             noted = json.loads(path.read_text(encoding="utf-8"))
@@ -45,6 +49,15 @@ class Parts:
         """Where a part of this name belongs, and whether it is finished."""
         path = self.out / name
         return path, path.exists()
+
+
+def _without(config: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for name, value in config.items():
+        inner = [key.removeprefix(f"{name}.") for key in keys if key.startswith(f"{name}.")]
+        if name not in keys:
+            made[name] = _without(value, inner) if inner and isinstance(value, Mapping) else value
+    return made
 
 
 def digest(path: str) -> str:

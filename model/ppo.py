@@ -53,7 +53,7 @@ from model.trainer import Trainer
 # A run may be made longer, watched otherwise, or rescued from a divergence at its last checkpoint.
 MAY_CHANGE = (
     "episodes", "sample_every", "samples", "batch.micro_rows", "batch.generate_rows",
-    "update.policy_rate", "update.value_rate", "update.stop_kl", "reward.kl_beta",
+    "ptx.micro_rows", "update.policy_rate", "update.value_rate", "update.stop_kl", "reward.kl_beta",
 )  # fmt: skip
 
 
@@ -239,7 +239,8 @@ class _Loop:
             seed=(self.config.run.seed << 32) + self.run.step,
             max_rows=self.config.batch.generate_rows,
         )
-        return roll_out(self.policy, [prompt.ids for prompt in prompts], sampling, self.task.end_ids)
+        with memory.advice("batch.generate_rows", sampling.max_rows):
+            return roll_out(self.policy, [prompt.ids for prompt in prompts], sampling, self.task.end_ids)
 
     def _update(self, experience: Experience) -> list[dict[str, float]]:
         """Steps 6 and 7, minibatch by minibatch; the figures of each update."""
@@ -259,7 +260,7 @@ class _Loop:
         with self.seconds.of("update"):
             figures |= self._ppo_gradients(experience, rows)
         if self.ptx is not None:
-            with self.seconds.of("ptx"):
+            with self.seconds.of("ptx"), memory.advice("ptx.micro_rows", self.ptx.config.micro_rows):
                 figures["loss/ptx_avg"] = self.ptx.gradients(self.policy_optimizer, len(rows))
         with self.seconds.of("update"):
             losses = {key: value for key, value in figures.items() if key.startswith("loss/")}

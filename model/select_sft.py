@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import PreTrainedTokenizerFast
 
+from model import memory
 from model.command import run_command
 from model.decoding import Generated, generate
 from model.dialogue_rows import ANSWER, PROMPT, DialogueEncoder, fit, token_rows
@@ -64,12 +65,13 @@ def select(config: SelectSFTConfig, out: Path) -> dict[str, Any]:
     found = candidates(Path(config.candidates))
     prompts = _drawn(config)
     inputs = [*(str(candidate.folder) for candidate in found), config.reward_model]
-    parts = Parts(out, asdict(config), inputs)
+    parts = Parts(out, asdict(config), inputs, free=("sampling.max_rows", "micro_tokens"))
     scores = {}
     for candidate in found:
         file, finished = parts.part(f"{candidate.folder.name}.parquet")
         if not finished:
-            write_parquet(file, _answers(config, candidate, prompts))
+            with memory.advice("sampling.max_rows", config.sampling.max_rows):
+                write_parquet(file, _answers(config, candidate, prompts))
         scores[candidate.epoch] = pq.read_table(file)
     results = [_result(candidate, scores[candidate.epoch]) for candidate in found]
     best = max(results, key=lambda row: row["score"])

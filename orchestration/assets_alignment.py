@@ -193,6 +193,7 @@ sft_model = training_asset(
         inputs=("sft_candidates", "reward_model", "sft"),
         fill=_selection,
         stand_in={"candidates": "sft_candidates", "reward_model": "reward_model", "prompts": "sft"},
+        neutral=("sampling.max_rows", "micro_tokens"),
         figures=("chosen_*", "difference", "difference_standard_error", "lowest_*", "prompts"),
     )
 )
@@ -214,7 +215,14 @@ policy = training_asset(
             "prompts": {"folder": "prompts"},
             "ptx": {"sources": [{"folder": "pretraining"}]},
         },
-        neutral=(*RUN, "batch.micro_rows", "batch.generate_rows", "sample_every", "samples"),
+        neutral=(
+            *RUN,
+            "batch.micro_rows",
+            "batch.generate_rows",
+            "ptx.micro_rows",
+            "sample_every",
+            "samples",
+        ),
         figures=(
             "last_tenth/objective/scores",
             "first_tenth/objective/scores",
@@ -259,6 +267,7 @@ alignment_evaluation = training_asset(
         },
         shown=("contenders", "judges", "tax.losses"),
         defaults={"contenders": [], "judges": [], "baseline": "sft", "prompts": {"split": "validation"}},
+        neutral=("generate_rows", "micro_rows", "tax.batch_tokens"),
         files=_tax_files,
         figures=("*win_rate*", "*"),
     )

@@ -116,6 +116,7 @@ base_evaluation = training_asset(
         fill=_evaluation,
         stand_in={"model": "base_model", "losses": [{"file": "pretraining", "distribution": "in"}]},
         shown=("losses",),
+        neutral=("batch_tokens",),
         files=evaluation_files,
         figures=("*/score", "loss/in/all/*", "loss/out/all/*", "loss/*"),
     )

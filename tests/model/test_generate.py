@@ -124,6 +124,8 @@ def test_a_folder_of_another_run_is_refused(checkpoint: Path, tmp_path: Path) ->
     answer_file(config, tmp_path / "out")
     with pytest.raises(ValueError, match=r"another run, config\.sampling differ"):
         answer_file(replace(config, sampling=replace(config.sampling, seed=4)), tmp_path / "out")
+    # What the advice on full memory asks for is no other run.
+    answer_file(replace(config, sampling=replace(config.sampling, max_rows=1)), tmp_path / "out")
     with pytest.raises(ValueError, match=r"another run, inputs\..*prompts\.jsonl differ"):
         answer_file(config_for(checkpoint, tmp_path, [{"prompt": "b"}]), tmp_path / "out")
 

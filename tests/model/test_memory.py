@@ -50,6 +50,15 @@ def test_advice(error: Exception, value: int, message: str) -> None:
         raise error
 
 
+def test_the_advice_of_an_inner_block_is_the_one_that_is_given() -> None:
+    with (
+        pytest.raises(OutOfMemoryError, match=r"batch\.generate_rows from 8 to 4"),
+        advice("batch.micro_rows", 2),
+        advice("batch.generate_rows", 8),
+    ):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+
 def test_other_errors_pass() -> None:
     with pytest.raises(RuntimeError, match=r"^shape$"), advice("x", 2):
         raise RuntimeError("shape")

@@ -26,6 +26,7 @@ from model.export import load_hf, save_hf
 from model.gpt import ScalarGPT
 from model.gpt_config import GPTConfig
 from model.losses import lm_loss
+from model.memory import OutOfMemoryError
 from model.metrics import read_metrics
 from model.ppo import RunawayKLError, learn, train
 from model.ppo_config import PPOConfig, PtxConfig, rate_at
@@ -162,6 +163,21 @@ def test_a_policy_that_runs_away_is_stopped_with_the_reason(tmp_path: Path) -> N
     assert json.loads((tmp_path / "summary.json").read_text())["stopped"] is None
     with pytest.raises(CheckpointError, match="answer_tokens"):
         learn_toy(small_config(answer_tokens=7), tmp_path, d_model=16)
+
+
+@pytest.mark.parametrize(
+    ("function", "key"),
+    [("roll_out", "batch.generate_rows from 256 to 128"), ("gather", "batch.micro_rows from 8 to 4")],
+)
+def test_full_memory_is_told_with_the_key_of_the_part_that_filled_it(
+    function: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(f"model.ppo.{function}", full)
+    with pytest.raises(OutOfMemoryError, match=key):
+        learn_toy(small_config(), tmp_path, d_model=16)
 
 
 @pytest.mark.parametrize(
