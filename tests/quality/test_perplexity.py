@@ -63,9 +63,7 @@ def test_files_hold_the_same_models(tmp_path):
 
 def test_the_digest_follows_models_and_cuts():
     swapped = PerplexityModels({"en": ZH, "zh": EN}, {"en": {"cuts": (5.0, 30.0)}, "zh": {"cuts": None}})
-    digests = {
-        m.digest for m in (models(), models(en_cuts=(5.0, 29.0)), models(zh_cuts=(1.0, 2.0)), swapped)
-    }
+    digests = {m.digest for m in (models(), models(en_cuts=(5.0, 29.0)), models(zh_cuts=(1.0, 2.0)), swapped)}
     assert len(digests) == 4
 
 
