@@ -57,7 +57,7 @@ def read_message(message: Fields) -> list[Turn]:
     if role is None:
         known = ", ".join(sorted(_ROLES))
         raise RowError("unknown_role", f"field '{message.path}.{role_key}' is '{name}'; known roles: {known}")
-    calls = message.optional("tool_calls")
+    calls = _calls_of(message)
     turns = []
     if calls is None or text_key in message:
         turns.append(Turn(role, _content(message.at(text_key))))
@@ -67,6 +67,12 @@ def read_message(message: Fields) -> list[Turn]:
     if not turns:
         message.at(text_key)  # raises: neither a text nor a call
     return turns
+
+
+def _calls_of(message: Fields) -> Fields | None:
+    """The list of calls; of OpenAI's older form, function_call, the one that it holds."""
+    one = message.optional("function_call")
+    return message.optional("tool_calls") if one is None else one.having([one.value])
 
 
 def with_system(turns: Sequence[Turn], system: str = "", tools: str = "") -> list[Turn]:
@@ -80,7 +86,7 @@ def with_system(turns: Sequence[Turn], system: str = "", tools: str = "") -> lis
 
 def tools_of(row: Fields) -> str:
     """The tool definitions of a row as JSON text, empty where it has none."""
-    found = row.optional("tools")
+    found = row.optional("tools") or row.optional("functions")
     if found is None:
         return ""
     return found.text() if isinstance(found.value, str) else found.json()

@@ -137,7 +137,8 @@ class _Work:
             self.counts["unusable_tasks"] += 1
             self._dead.append(Dead(place, value.reason, value.detail))
             return []
-        where = f"{place} task {value.get('id') if isinstance(value, dict) else None}"
+        number = value.get("id") if isinstance(value, dict) else None
+        where = f"{place} task {number if isinstance(number, int | str) else None}"
         try:
             row = Fields(value, self._source.max_field_chars)
             data = row.at("data")

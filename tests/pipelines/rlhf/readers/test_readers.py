@@ -59,6 +59,16 @@ DEMONSTRATIONS = {
         },
         [("u", "q"), ("a", '{"name": "f", "arguments": {"x": 1}}'), ("t", "7"), ("a", "seven")],
     ),
+    "openai-function-call": (
+        {
+            "messages": [
+                {"role": "user", "content": "q"},
+                {"role": "assistant", "function_call": {"name": "f", "arguments": '{"x": 1}'}},
+            ],
+            "functions": [{"name": "f"}],
+        },
+        [("s", 'Tools:\n[{"name": "f"}]'), ("u", "q"), ("a", '{"name": "f", "arguments": {"x": 1}}')],
+    ),
     "openai-completion": ({"prompt": "q", "completion": " a"}, [("u", "q"), ("a", "a")]),
     "trl-completion": (
         {

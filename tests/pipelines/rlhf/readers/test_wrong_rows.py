@@ -57,7 +57,8 @@ ROWS: dict[str, list[Any]] = {
     ],
     "llmbar": [{"input": "q", "output_1": "a", "output_2": "b", "label": 2}],
     "messages": [
-        {"messages": [USER, CALL, {"role": "tool", "content": "7"}, ANSWER], "tools": [{"name": "f"}]}
+        {"messages": [USER, CALL, {"role": "tool", "content": "7"}, ANSWER], "tools": [{"name": "f"}]},
+        {"messages": [USER, {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}]},
     ],
     "oasst_tree": [
         {
