@@ -28,7 +28,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import normalize
 
-from quality import features
+from quality.classifiers import features
 from text.words import segment
 
 PIECE_CHARACTERS = 4000

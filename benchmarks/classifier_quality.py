@@ -31,12 +31,12 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.classifier import best_of, real_texts
 from pipelines.classify import ClassifierConfig, training_sample
 from pipelines.engine.dataset import current
-from quality.classifier_base import Classifier
-from quality.classifier_kinds import KINDS, fit
-from quality.examples import split_examples
-from quality.fasttext_classifier import BINARY_FILE, FastTextClassifier
-from quality.fasttext_training import FastTextConfig
-from quality.fasttext_words import lines
+from quality.classifiers.base import Classifier
+from quality.classifiers.examples import split_examples
+from quality.classifiers.fasttext_classifier import BINARY_FILE, FastTextClassifier
+from quality.classifiers.fasttext_training import FastTextConfig
+from quality.classifiers.fasttext_words import lines
+from quality.classifiers.kinds import KINDS, fit
 
 FEWEST = 10
 MEGABYTES = 8

@@ -31,7 +31,7 @@ from benchmarks.classifier import best_of, real_texts
 from pipelines.engine.dataset import current, read_dataset
 from pipelines.perplexity import PerplexityConfig, fit_models
 from pipelines.schemas import DOCUMENTS, SIGNALS
-from quality.ngram_model import NgramConfig, NgramModel
+from quality.language_models.ngram_model import NgramConfig, NgramModel
 from text.buffers import text_buffer
 from text.words import segment
 

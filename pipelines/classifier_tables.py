@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.markdown import code_block, markdown_rows
-from quality.classifier_report import CLASSES
+from quality.classifiers.report import CLASSES
 
 Tables = dict[str, list[list[Any]]]
 

@@ -12,13 +12,13 @@ from pipelines.engine import storage
 from pipelines.engine.dataset import iter_shard, read_shard
 from pipelines.schemas import DOCUMENTS
 from quality import language
-from quality.classifier_base import FitConfig, ModelError
-from quality.classifier_kinds import Choice
-from quality.classifier_languages import QualityModel, fit_model
-from quality.classifier_report import report
+from quality.classifiers.base import FitConfig, ModelError
+from quality.classifiers.examples import Examples
+from quality.classifiers.fasttext_training import FastTextConfig
+from quality.classifiers.kinds import Choice
+from quality.classifiers.languages import QualityModel, fit_model
+from quality.classifiers.report import report
 from quality.domains import site_of
-from quality.examples import Examples
-from quality.fasttext_training import FastTextConfig
 from text.hashing import uniform
 
 CRAWL_ROLE = "crawl"
@@ -65,7 +65,7 @@ class ClassifierConfig(BaseModel):
 
 
 class Fitted(NamedTuple):
-    """A model and its report (quality.classifier_report)."""
+    """A model and its report (quality.classifiers.report)."""
 
     model: QualityModel
     report: dict[str, Any]
@@ -118,7 +118,7 @@ def training_sample(
 
 
 def load_model(folder: str) -> QualityModel:
-    """Read a quality model from a local or remote folder; quality.classifier.ModelError where there is none."""
+    """Read a quality model from a local or remote folder; ModelError where there is none."""
 
     def read(name: str) -> bytes:
         path = storage.join(folder, *name.split("/"))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pipelines.engine import storage
 from pipelines.perplexity_sample import CRAWL_ROLE, Sample, draw
 from quality import language
-from quality.ngram_model import NgramConfig, NgramModel, NgramModelError
+from quality.language_models.ngram_model import NgramConfig, NgramModel, NgramModelError
 from quality.perplexity import CARD_FILE, PerplexityModels, checked_card, cuts_of, model_files
 from text.hashing import uniform
 

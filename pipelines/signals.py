@@ -19,8 +19,8 @@ from pipelines.list_files import digest_files
 from pipelines.perplexity import load_models
 from pipelines.schemas import DOCUMENTS, SIGNALS, DatasetSchema
 from quality import catalogue, language, machine_written, perplexity, pii, toxicity
-from quality.classifier import QualityClassifier
-from quality.classifier_languages import QualityModel
+from quality.classifiers.languages import QualityModel
+from quality.classifiers.logistic_regression import QualityClassifier
 from quality.perplexity import PerplexityModels
 from quality.signals import compute
 from quality.word_lists import SIGNALS as WORD_LIST_SIGNALS

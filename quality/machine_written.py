@@ -15,8 +15,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from quality.classifier import FitConfig, QualityClassifier
-from quality.examples import UNNAMED_SOURCE, Examples, held_out
+from quality.classifiers.examples import UNNAMED_SOURCE, Examples, held_out
+from quality.classifiers.logistic_regression import FitConfig, QualityClassifier
 from text.buffers import Texts
 from text.hashing import digest128
 

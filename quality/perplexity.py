@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
-from quality.ngram_model import NgramModel, NgramModelError
+from quality.language_models.ngram_model import NgramModel, NgramModelError
 from text.buffers import Texts, as_texts
 
 SIGNALS = ("perplexity", "perplexity_bucket")

@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from quality.classifier import FitConfig, QualityClassifier
-from quality.examples import Examples
+from quality.classifiers.examples import Examples
+from quality.classifiers.logistic_regression import FitConfig, QualityClassifier
 from quality.word_lists import SIGNALS, WordListConfig, WordLists
 from text.buffers import Texts
 

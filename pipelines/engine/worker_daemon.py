@@ -23,7 +23,7 @@ def preload() -> None:
     from dedup.lsh import band_keys
     from dedup.minhash import MinHashConfig, signature_matrix, signatures
     from pipelines.extract import extract_text
-    from quality.features import BUCKETS, linear_scores
+    from quality.classifiers.features import BUCKETS, linear_scores
     from quality.signals import compute
     from text.hashing import uniform
     from text.words import segment

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.explaining.passages import CHARACTERS, MOST
-from quality.ngram_model import NgramModel
+from quality.language_models.ngram_model import NgramModel
 
 LINE_WORDS = 20
 """A longer line is told of in parts of so many words."""

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from pipelines.classifier_tables import page, tables
-from quality.classifier_base import FitConfig
-from quality.classifier_languages import fit_model
-from quality.classifier_report import report
-from quality.fasttext_training import FastTextConfig
-from tests.quality.test_classifier_report import NEGATIVE, POSITIVE
+from quality.classifiers.base import FitConfig
+from quality.classifiers.fasttext_training import FastTextConfig
+from quality.classifiers.languages import fit_model
+from quality.classifiers.report import report
+from tests.quality.classifiers.test_report import NEGATIVE, POSITIVE
 
 SMALL = FastTextConfig(dimension=8, buckets=4096, epochs=2)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipelines.classify import ClassifierConfig, _quotas, fit_classifier, load_model, training_sample
 from pipelines.ids import document_id
 from pipelines.schemas import DOCUMENTS
-from quality.classifier import FitConfig, ModelError, QualityClassifier
+from quality.classifiers.logistic_regression import FitConfig, ModelError, QualityClassifier
 from quality.language import identify
 from text.words import count_words
 

@@ -17,7 +17,7 @@ from pipelines.perplexity_rule import PerplexityLimit, PerplexityRule, hold
 from pipelines.perplexity_sample import draw
 from pipelines.schemas import DOCUMENTS
 from quality import language
-from quality.ngram_model import NgramConfig, NgramModel, NgramModelError
+from quality.language_models.ngram_model import NgramConfig, NgramModel, NgramModelError
 from quality.perplexity import cuts_of
 from tests.pipelines.tables import filled, write_version
 from text.hashing import uniform

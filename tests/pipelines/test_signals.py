@@ -11,9 +11,9 @@ from pipelines.schemas import DOCUMENTS, SIGNALS, SchemaError
 from pipelines.signals import SignalsConfig, SignalsStage, ToxicityMeasure, signals_schema
 from quality import machine_written, pii
 from quality.catalogue import SIGNALS as MEASURES
-from quality.classifier import FitConfig, QualityClassifier
+from quality.classifiers.logistic_regression import FitConfig, QualityClassifier
 from quality.language import identify, mixed
-from quality.ngram_model import NgramModel
+from quality.language_models.ngram_model import NgramModel
 from quality.perplexity import PerplexityModels
 from quality.rule_sets import RULE_SETS
 from quality.rules import rules_of

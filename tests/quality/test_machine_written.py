@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from quality import machine_written
-from quality.classifier import FitConfig, QualityClassifier
+from quality.classifiers.logistic_regression import FitConfig, QualityClassifier
 from quality.machine_written import AnswerError, accuracy_by_source, fit, read_answers, signals
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from quality.ngram_model import NgramModel, NgramModelError
+from quality.language_models.ngram_model import NgramModel, NgramModelError
 from quality.perplexity import CARD_FILE, PerplexityModels, bucket, cuts_of
-from tests.quality.test_ngram_model import CHINESE, ENGLISH
+from tests.quality.language_models.test_ngram_model import CHINESE, ENGLISH
 
 EN, ZH = NgramModel.fit(ENGLISH), NgramModel.fit(CHINESE)
 TEXTS = [*ENGLISH, "zzz yyy", CHINESE[0], "", "...", ENGLISH[0]]

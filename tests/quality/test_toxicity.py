@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from quality import toxicity
-from quality.classifier import FitConfig
+from quality.classifiers.logistic_regression import FitConfig
 from quality.toxicity import ListedWordDensity, ToxicityConfig, ToxicityScorer, load_scorer
 from quality.word_lists import WordListConfig
 

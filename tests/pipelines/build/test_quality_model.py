@@ -23,13 +23,13 @@ from pipelines.preview import preview, tables
 from pipelines.schemas import DOCUMENTS, SELECTION, SIGNALS
 from pipelines.selection_config import SelectionConfig
 from pipelines.signals import SignalsConfig
-from quality.classifier_base import FitConfig
-from quality.fasttext_training import FastTextConfig
+from quality.classifiers.base import FitConfig
+from quality.classifiers.fasttext_training import FastTextConfig
 from tests.pipelines.index_world import InProcess
 from tests.pipelines.selecting import chosen
 from tests.pipelines.tables import filled
-from tests.quality.test_classifier import CHINESE_PROSE, CHINESE_SPAM, PROSE, SPAM
-from tests.quality.test_classifier import documents as texts_of
+from tests.quality.classifiers.test_logistic_regression import CHINESE_PROSE, CHINESE_SPAM, PROSE, SPAM
+from tests.quality.classifiers.test_logistic_regression import documents as texts_of
 from text.words import count_words
 
 ROLES = {"cc": "crawl", "wiki": "wikipedia", "news": "webtext"}

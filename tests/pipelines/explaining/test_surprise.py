@@ -4,8 +4,8 @@ import pytest
 
 from pipelines.explaining.passages import CHARACTERS, MOST
 from pipelines.explaining.surprise import LINE_WORDS, surprising
-from quality.ngram_model import NgramModel
-from tests.quality.test_ngram_model import CHINESE, ENGLISH
+from quality.language_models.ngram_model import NgramModel
+from tests.quality.language_models.test_ngram_model import CHINESE, ENGLISH
 
 MODEL = NgramModel.fit(ENGLISH)
 KNOWN = "The mill stands by the river."

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from quality.fasttext_words import fasttext_hashes, fold
+from quality.classifiers.fasttext_words import fasttext_hashes, fold
 from text.buffers import Texts
 from text.jit import kernel
 from text.words import segment

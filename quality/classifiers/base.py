@@ -16,8 +16,8 @@ import xxhash
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from quality.evaluation import evaluate
-from quality.examples import Examples, Split, split_examples
+from quality.classifiers.evaluation import evaluate
+from quality.classifiers.examples import Examples, Split, split_examples
 from quality.pareto import GPT3_ALPHA
 from text.buffers import Texts, as_texts
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quality.classifier_languages import QualityModel
-from quality.evaluation import REFERENCES, by_source, evaluate, precision_recall
-from quality.examples import Examples, Split
+from quality.classifiers.evaluation import REFERENCES, by_source, evaluate, precision_recall
+from quality.classifiers.examples import Examples, Split
+from quality.classifiers.languages import QualityModel
 from quality.pareto import fit_alpha, keep_probability
 from text.hashing import hash64
 
@@ -26,8 +26,8 @@ def report(
 ) -> dict[str, Any]:
     """The report as JSON values, by what is held out in `split`.
 
-    Keys: note (None, or why there are no figures), figures (quality.evaluation.evaluate, each document scored by
-    the classifier of its language), by_source, keep_rates, pareto_fit (quality.pareto.fit_alpha on crawl and
+    Keys: note (None, or why there are no figures), figures (classifiers.evaluation.evaluate, each document scored
+    by the classifier of its language), by_source, keep_rates, pareto_fit (quality.pareto.fit_alpha on crawl and
     curated scores), languages (ROC AUC of a language's own and of the general classifier on the same documents),
     documents (`n_documents` of each class with the highest and the lowest scores and nearest to 0.5). Where nothing
     is held out, documents are those of the fit, and the figures are None: they would flatter.

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from quality import features
+from quality.classifiers import features
 from text.buffers import text_buffer
 from text.words import segment
 
@@ -61,7 +61,7 @@ def top_words(words: Sequence[str], weights: NDArray[np.float64], n: int = TOP_W
 
 
 def _buckets(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The bucket of each word: the top bits of its hash, as in quality.features."""
+    """The bucket of each word: the top bits of its hash, as in quality.classifiers.features."""
     return (hashes >> np.uint64(64 - features.BUCKET_BITS)).astype(np.int64)
 
 

@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from quality.fasttext_scores import LinearFastText
-from quality.fasttext_words import lines
+from quality.classifiers.fasttext_scores import LinearFastText
+from quality.classifiers.fasttext_words import lines
 from text.hashing import digest128, uniform
 
 LABELS = {True: "__label__curated", False: "__label__crawl"}

@@ -2,13 +2,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from quality.classifier import QualityClassifier
-from quality.classifier_languages import QualityModel, fit_model
-from quality.classifier_report import CHARACTERS, CLASSES, PLACES, keep_rates, report, to_read
-from quality.evaluation import REFERENCES, evaluate
-from quality.examples import Examples
+from quality.classifiers.evaluation import REFERENCES, evaluate
+from quality.classifiers.examples import Examples
+from quality.classifiers.languages import QualityModel, fit_model
+from quality.classifiers.logistic_regression import QualityClassifier
+from quality.classifiers.report import CHARACTERS, CLASSES, PLACES, keep_rates, report, to_read
 from quality.pareto import keep_probability
-from tests.quality.test_classifier import CHINESE_PROSE, CHINESE_SPAM, PROSE, SPAM, documents
+from tests.quality.classifiers.test_logistic_regression import (
+    CHINESE_PROSE,
+    CHINESE_SPAM,
+    PROSE,
+    SPAM,
+    documents,
+)
 
 MIXED = PROSE + SPAM[:9], CHINESE_PROSE + CHINESE_SPAM[:9]
 GOOD = documents(MIXED[0], 200, 1) + documents(MIXED[1], 100, 2, "")
@@ -29,7 +35,7 @@ POSITIVE, NEGATIVE = examples("good", GOOD, 200), examples("bad", BAD, 250)
 
 @pytest.fixture(scope="module")
 def made():
-    from quality.classifier_base import FitConfig
+    from quality.classifiers.base import FitConfig
 
     model, split = fit_model(
         POSITIVE, NEGATIVE, config=FitConfig(held_out_share=0.3), languages=["zh"], min_examples=20

@@ -2,10 +2,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from quality import features
-from quality.classifier import QualityClassifier
-from quality.classifier_words import WORDS_OF_A_BUCKET, top_buckets, top_words
-from tests.quality.test_classifier import CHINESE_PROSE, CHINESE_SPAM, NEGATIVE, POSITIVE, PROSE, SPAM
+from quality.classifiers import features
+from quality.classifiers.logistic_regression import QualityClassifier
+from quality.classifiers.words import WORDS_OF_A_BUCKET, top_buckets, top_words
+from tests.quality.classifiers.test_logistic_regression import (
+    CHINESE_PROSE,
+    CHINESE_SPAM,
+    NEGATIVE,
+    POSITIVE,
+    PROSE,
+    SPAM,
+)
 from text.words import segment
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from quality.ngram_model import NgramConfig, NgramModel, NgramModelError
-from quality.ngram_model_counts import FALLBACK, discounts_of
+from quality.language_models.counts import FALLBACK, discounts_of
+from quality.language_models.ngram_model import NgramConfig, NgramModel, NgramModelError
 from tests.quality.plain_ngrams import PlainModel, words_of
 
 ENGLISH = [

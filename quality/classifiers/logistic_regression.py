@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from quality import features
-from quality.classifier_base import (
+from quality.classifiers import features
+from quality.classifiers.base import (
     CARD_FILE,
     WEIGHTS_FILE,
     Classifier,
@@ -18,7 +18,7 @@ from quality.classifier_base import (
     Tensors,
     not_fitted,
 )
-from quality.classifier_words import top_buckets
+from quality.classifiers.words import top_buckets
 from text.hashing import hash64
 from text.words import segment
 
@@ -43,7 +43,7 @@ class QualityClassifier(Classifier):
 
     @classmethod
     def feature_scheme(cls) -> dict[str, Any]:
-        """Scheme, version and buckets of quality.features."""
+        """Scheme, version and buckets of quality.classifiers.features."""
         return {"scheme": features.SCHEME, "version": features.SCHEME_VERSION, "buckets": features.BUCKETS}
 
     def _fit(self, positive: pa.ChunkedArray, negative: pa.ChunkedArray) -> dict[str, Any]:

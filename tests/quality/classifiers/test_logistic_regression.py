@@ -6,9 +6,15 @@ import pytest
 from safetensors.numpy import save
 from sklearn.linear_model import LogisticRegression
 
-from quality import features
-from quality.classifier import CARD_FILE, WEIGHTS_FILE, FitConfig, ModelError, QualityClassifier
-from quality.examples import Examples
+from quality.classifiers import features
+from quality.classifiers.examples import Examples
+from quality.classifiers.logistic_regression import (
+    CARD_FILE,
+    WEIGHTS_FILE,
+    FitConfig,
+    ModelError,
+    QualityClassifier,
+)
 from tests.text_forms import FORMS
 
 PROSE_TEXT = (

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from quality import classifier_kinds
-from quality.classifier import QualityClassifier
-from quality.classifier_base import CARD_FILE, FitConfig, ModelError
-from quality.examples import Examples, split_examples
-from quality.fasttext_classifier import FastTextClassifier
-from quality.fasttext_training import FastTextConfig
-from tests.quality.test_classifier import NEGATIVE, POSITIVE
+from quality.classifiers import kinds as classifier_kinds
+from quality.classifiers.base import CARD_FILE, FitConfig, ModelError
+from quality.classifiers.examples import Examples, split_examples
+from quality.classifiers.fasttext_classifier import FastTextClassifier
+from quality.classifiers.fasttext_training import FastTextConfig
+from quality.classifiers.logistic_regression import QualityClassifier
+from tests.quality.classifiers.test_logistic_regression import NEGATIVE, POSITIVE
 
 SMALL = FastTextConfig(dimension=8, buckets=4096, epochs=5, learning_rate=0.5)
 UNTRAINED = FastTextConfig(dimension=8, buckets=4096, epochs=1, learning_rate=1e-9)

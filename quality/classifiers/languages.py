@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
-from quality import classifier_kinds
-from quality.classifier_base import CARD_FILE, WEIGHTS_FILE, Classifier, FitConfig, ModelError, read_card
-from quality.classifier_kinds import Choice
-from quality.examples import Examples, Split, split_examples
-from quality.fasttext_training import FastTextConfig
+from quality.classifiers import kinds as classifier_kinds
+from quality.classifiers.base import CARD_FILE, WEIGHTS_FILE, Classifier, FitConfig, ModelError, read_card
+from quality.classifiers.examples import Examples, Split, split_examples
+from quality.classifiers.fasttext_training import FastTextConfig
+from quality.classifiers.kinds import Choice
 from text.buffers import Texts, as_texts
 
 LANGUAGES_FOLDER = "languages"

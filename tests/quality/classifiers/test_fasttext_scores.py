@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quality.fasttext_scores import LINE_END, FastTextScorer, LinearFastText
-from quality.fasttext_training import LABELS, FastTextConfig, linear_model, write_lines
-from quality.fasttext_words import lines
-from tests.quality.test_classifier import NEGATIVE, POSITIVE
+from quality.classifiers.fasttext_scores import LINE_END, FastTextScorer, LinearFastText
+from quality.classifiers.fasttext_training import LABELS, FastTextConfig, linear_model, write_lines
+from quality.classifiers.fasttext_words import lines
+from tests.quality.classifiers.test_logistic_regression import NEGATIVE, POSITIVE
 
 SMALL = {"dim": 8, "epoch": 5, "lr": 0.5, "thread": 1, "verbose": 0, "minn": 0, "maxn": 0, "loss": "softmax"}
 EDGES = ["", "?!", "history", "HISTORY", "unseenword", "history unseenword river", "历史", "buy " * 300]

@@ -3,7 +3,7 @@
 Words are those that everything else here counts: case-folded runs of letters and digits, and single characters in
 scripts without spaces. A document is one sequence between a mark of its beginning and one of its end; line breaks and
 punctuation are no words. Its perplexity is 10^(-mean log10 p) over its words and its end, as KenLM has it.
-`quality.ngram_model_counts` has the estimation and its sources, `quality.ngram_model_tables` the look-up.
+`quality.language_models.counts` has the estimation and its sources, `quality.language_models.tables` the look-up.
 """
 
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ import xxhash
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from quality import ngram_model_tables as tables
-from quality.ngram_model_counts import estimate, tokens_of
+from quality.language_models import tables
+from quality.language_models.counts import estimate, tokens_of
 from text.buffers import Texts, as_texts
 from text.words import Words, segment
 

@@ -7,11 +7,18 @@ import pytest
 import xxhash
 from safetensors.numpy import load, save
 
-from quality.classifier_base import CARD_FILE, WEIGHTS_FILE, FitConfig, ModelError
-from quality.fasttext_classifier import BINARY_FILE, FastTextClassifier
-from quality.fasttext_training import LABELS, FastTextConfig
-from quality.fasttext_words import lines
-from tests.quality.test_classifier import CHINESE_PROSE, CHINESE_SPAM, NEGATIVE, POSITIVE, PROSE, SPAM
+from quality.classifiers.base import CARD_FILE, WEIGHTS_FILE, FitConfig, ModelError
+from quality.classifiers.fasttext_classifier import BINARY_FILE, FastTextClassifier
+from quality.classifiers.fasttext_training import LABELS, FastTextConfig
+from quality.classifiers.fasttext_words import lines
+from tests.quality.classifiers.test_logistic_regression import (
+    CHINESE_PROSE,
+    CHINESE_SPAM,
+    NEGATIVE,
+    POSITIVE,
+    PROSE,
+    SPAM,
+)
 from tests.text_forms import FORMS
 
 SMALL = FastTextConfig(dimension=8, buckets=4096, epochs=10, learning_rate=0.5)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from quality.classifier_base import (
+from quality.classifiers.base import (
     WEIGHTS_FILE,
     Classifier,
     FitConfig,
@@ -19,9 +19,9 @@ from quality.classifier_base import (
     not_fitted,
     read_files,
 )
-from quality.classifier_words import MIN_DOCUMENTS, top_words
-from quality.fasttext_scores import LINE_END, FastTextScorer, LinearFastText
-from quality.fasttext_training import FastTextConfig, train
+from quality.classifiers.fasttext_scores import LINE_END, FastTextScorer, LinearFastText
+from quality.classifiers.fasttext_training import FastTextConfig, train
+from quality.classifiers.words import MIN_DOCUMENTS, top_words
 
 BINARY_FILE = "fasttext.bin"
 SCHEME = "fastText on folded text.words, words and word n-grams"
@@ -32,9 +32,9 @@ _TYPES = {"words": np.uint8, "word_weights": np.float64, "ngram_weights": np.flo
 class FastTextClassifier(Classifier):
     """P(curated) of a text by fastText; its scores equal fastText's own within single precision.
 
-    What is stored and scored is the linear model that two classes come to (quality.fasttext_scores), in
+    What is stored and scored is the linear model that two classes come to (quality.classifiers.fasttext_scores), in
     safetensors' form. With `keep_binary` fastText's own file stands beside it for other programs, which must
-    be given the lines of quality.fasttext_words.
+    be given the lines of quality.classifiers.fasttext_words.
     """
 
     kind: ClassVar[Kind] = "fasttext"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quality.examples import Examples, Split, held_out, split_examples
+from quality.classifiers.examples import Examples, Split, held_out, split_examples
 from tests.text_forms import FORMS
 
 

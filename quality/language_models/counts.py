@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from quality.ngram_model_tables import BEGIN, Keys, Places, fill_tokens, keys_at
+from quality.language_models.tables import BEGIN, Keys, Places, fill_tokens, keys_at
 from text.words import segment
 
 FALLBACK = (0.5, 1.0, 1.5)

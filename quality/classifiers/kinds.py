@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from quality.classifier import QualityClassifier
-from quality.classifier_base import (
+from quality.classifiers.base import (
     CARD_FILE,
     Classifier,
     FitConfig,
@@ -14,9 +13,10 @@ from quality.classifier_base import (
     read_card,
     read_files,
 )
-from quality.examples import Examples, Split, split_examples
-from quality.fasttext_classifier import FastTextClassifier
-from quality.fasttext_training import FastTextConfig
+from quality.classifiers.examples import Examples, Split, split_examples
+from quality.classifiers.fasttext_classifier import FastTextClassifier
+from quality.classifiers.fasttext_training import FastTextConfig
+from quality.classifiers.logistic_regression import QualityClassifier
 
 Choice = Literal["logistic_regression", "fasttext", "best"]
 KINDS: dict[str, type[Classifier]] = {kind.kind: kind for kind in (QualityClassifier, FastTextClassifier)}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quality.fasttext_words import fasttext_hashes, fold, lines
+from quality.classifiers.fasttext_words import fasttext_hashes, fold, lines
 from tests.text_forms import FORMS
 from text.words import segment
 

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quality.fasttext_training import LABELS, FastTextConfig, TrainingError, repeated, train, write_lines
-from tests.quality.test_classifier import NEGATIVE, POSITIVE
+from quality.classifiers.fasttext_training import (
+    LABELS,
+    FastTextConfig,
+    TrainingError,
+    repeated,
+    train,
+    write_lines,
+)
+from tests.quality.classifiers.test_logistic_regression import NEGATIVE, POSITIVE
 
 SMALL = FastTextConfig(dimension=8, buckets=1024, epochs=2)
 

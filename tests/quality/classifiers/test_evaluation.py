@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from quality.evaluation import REFERENCES, at_keep_rate, best_threshold, by_source, confusion, evaluate
+from quality.classifiers.evaluation import (
+    REFERENCES,
+    at_keep_rate,
+    best_threshold,
+    by_source,
+    confusion,
+    evaluate,
+)
 from quality.pareto import keep_probability
 
 scores = arrays(

@@ -2,12 +2,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from quality.classifier_base import CARD_FILE, ModelError
-from quality.classifier_kinds import fit as fit_one
-from quality.classifier_languages import QualityModel, fit_model
-from quality.examples import Examples
-from quality.fasttext_training import FastTextConfig
-from tests.quality.test_classifier import CHINESE_PROSE, CHINESE_SPAM, PROSE, SPAM, documents
+from quality.classifiers.base import CARD_FILE, ModelError
+from quality.classifiers.examples import Examples
+from quality.classifiers.fasttext_training import FastTextConfig
+from quality.classifiers.kinds import fit as fit_one
+from quality.classifiers.languages import QualityModel, fit_model
+from tests.quality.classifiers.test_logistic_regression import (
+    CHINESE_PROSE,
+    CHINESE_SPAM,
+    PROSE,
+    SPAM,
+    documents,
+)
 
 SMALL = FastTextConfig(dimension=8, buckets=4096, epochs=5, learning_rate=0.5)
 ENGLISH = documents(PROSE + SPAM[:9], 150, 1), documents(SPAM + PROSE[:9], 300, 2)

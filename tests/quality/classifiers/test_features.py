@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from quality import features
+from quality.classifiers import features
 from text.words import segment
 
 TEXTS = [
