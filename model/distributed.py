@@ -72,7 +72,8 @@ class World:
 def join_world(device: str) -> Iterator[World]:
     """The processes of torchrun on `device` ("auto", "cpu", "cuda"), or this one alone; leaves them at the end.
 
-    Raises ValueError where CUDA is asked for and absent.
+    A block within another is in the same world. Several in turn belong into one around them: who has left cannot join
+    again, since torchrun's store still has the old addresses. Raises ValueError where CUDA is asked for and absent.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError(
@@ -84,6 +85,9 @@ def join_world(device: str) -> Iterator[World]:
         torch.cuda.set_device(local)
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield World(device=local)
+        return
+    if dist.is_initialized():
+        yield World(dist.get_rank(), dist.get_world_size(), local)
         return
     dist.init_process_group("nccl" if on_cuda else "gloo")
     try:

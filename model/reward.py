@@ -25,6 +25,7 @@ from transformers import PreTrainedTokenizerFast
 from model import memory
 from model.command import run_command
 from model.dialogue_rows import TokenRows, demonstration_rows, fit, last_answer_lengths
+from model.distributed import join_world
 from model.export import load_hf, save_hf
 from model.gpt import ScalarGPT
 from model.hf_weights import family_of
@@ -62,12 +63,13 @@ def train(config: RewardConfig, out: Path) -> dict[str, Any]:
     judged = _read(config, tokenizer, "train", shape.context)
     held = _read(config, tokenizer, "validation", shape.context)
     zero = None if config.demonstrations is None else _zero_rows(config, tokenizer, shape.context)
-    folds = [_fold(config, out, tokenizer, judged, number) for number in range(config.folds)]
-    with Trainer(out, config.run, asdict(config), MAY_CHANGE) as run:
-        loop = _Loop(config, run, tokenizer, judged, held)
-        with memory.advice("batch.micro_tokens", config.batch.micro_tokens):
-            loop.run_all()
-            return _finish(loop, zero, folds)
+    with join_world(config.run.device):  # for all folds and the main run
+        folds = [_fold(config, out, tokenizer, judged, number) for number in range(config.folds)]
+        with Trainer(out, config.run, asdict(config), MAY_CHANGE) as run:
+            loop = _Loop(config, run, tokenizer, judged, held)
+            with memory.advice("batch.micro_tokens", config.batch.micro_tokens):
+                loop.run_all()
+                return _finish(loop, zero, folds)
 
 
 def _read(config: RewardConfig, tokenizer: PreTrainedTokenizerFast, split: str, context: int) -> Judged:

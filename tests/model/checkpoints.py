@@ -1,7 +1,12 @@
 """A checkpoint folder small enough for a test: a byte tokenizer with the roles of a dialogue, and a GPT."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -11,6 +16,8 @@ from model.export import save_hf
 from model.gpt import GPT
 from model.gpt_config import GPTConfig
 from model.tokenizer import END_OF_TEXT, END_OF_TURN, PAD, ROLES
+
+ROOT = Path(__file__).parents[2]
 
 
 def byte_tokenizer(folder: Path, chat: bool = True, texts: Sequence[str] = ()) -> int:
@@ -62,3 +69,21 @@ def make_checkpoint(
     )
     save_hf(random_model(config), folder / "model", folder / "tokenizer")
     return folder / "model"
+
+
+def in_two_processes(module: str, config: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Run a command under torchrun into `folder`/two; its summary."""
+    (folder / "two.json").write_text(json.dumps(config))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [*launcher, "-m", module, str(folder / "two.json"), "--out", str(folder / "two")],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    summary: dict[str, Any] = json.loads((folder / "two" / "summary.json").read_text())
+    return summary

@@ -22,6 +22,7 @@ from model.export import load_hf_scalar
 from model.metrics import read_metrics
 from model.reward import train
 from model.reward_config import RewardConfig
+from tests.model.checkpoints import in_two_processes
 from tests.model.dialogues import (
     base_checkpoint,
     comparison_table,
@@ -259,6 +260,22 @@ def test_a_killed_run_ends_as_if_it_had_not_been(settings: dict[str, Any], tmp_p
     for folder in (".", "folds/fold-1", "folds/fold-2"):
         assert curve(out / folder) == curve(tmp_path / "whole" / folder)
     assert all(same_weights(out / name, tmp_path / "whole" / name) for name in ("final", "value_init"))
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(settings: dict[str, Any], tmp_path: Path) -> None:
+    settings |= {
+        "folds": 2,
+        "adam": {"epsilon": 1e-3},  # a small one blows rounding near 0 up to whole steps
+        "demonstrations": {"folder": write_demonstrations(tmp_path / "sft")},
+    }
+    one = reward(settings, tmp_path / "one")
+    two = in_two_processes("model.reward", settings, tmp_path)
+    for key in ("loss", "validation/loss", "validation/accuracy", "score_shift", "cross_validated/accuracy"):
+        assert two[key] == pytest.approx(one[key], rel=1e-4), key
+    weights = [load_file(tmp_path / name / "final" / "model.safetensors") for name in ("one", "two")]
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, rtol=1e-3, atol=1e-5, msg=name)
 
 
 TRL = """

@@ -24,6 +24,7 @@ from model.metrics import read_metrics
 from model.sft import train
 from model.sft_config import SFTConfig
 from model.tokenizer import encode_dialogue, load_tokenizer
+from tests.model.checkpoints import in_two_processes
 from tests.model.dialogues import base_checkpoint, demonstration_table, write_demonstrations
 from tests.model.packed import write_packed
 
@@ -272,3 +273,16 @@ def test_a_killed_run_ends_as_if_it_had_not_been(settings: dict[str, Any], tmp_p
     for name in ("final", *(f"epoch-{epoch:02d}" for epoch in range(1, 13))):
         ours, theirs = weights(out / name), weights(tmp_path / "whole" / name)
         assert all(torch.equal(ours[key], theirs[key]) for key in theirs), name
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(settings: dict[str, Any], tmp_path: Path) -> None:
+    settings |= {"resid_dropout": 0.0, "adam": {"epsilon": 1e-3}}
+    one = sft(settings, tmp_path / "one")
+    two = in_two_processes("model.sft", settings, tmp_path)
+    for mine, theirs in zip(one["epochs"], two["epochs"], strict=True):
+        assert theirs["validation/loss"] == pytest.approx(mine["validation/loss"], rel=1e-4)
+    for name in ("epoch-02", "final"):
+        ours, theirs = weights(tmp_path / "one" / name), weights(tmp_path / "two" / name)
+        for key, tensor in ours.items():
+            torch.testing.assert_close(theirs[key], tensor, rtol=1e-3, atol=1e-5, msg=key)
