@@ -112,6 +112,7 @@ def build_round_prompts(mill: Mill, number: int, config: RoundConfig) -> Built:
         **details,
     }
     version = build_table(mill.root, schema, key, make)
+    _still_open(mill, number, version)
     return Built((version,), schema, (_some(version),), details)
 
 
@@ -137,6 +138,7 @@ def build_round_samples(mill: Mill, number: int, config: RoundSamplesConfig) -> 
         build_table(mill.root, of_round(schema, number), key, partial(_one_shard, table), inputs)
         for schema, table in ((CANDIDATES, made.candidates), (ROUNDS, made.lineage))
     ]
+    _still_open(mill, number, found[0])
     told = {"policy": policy.name, "policy_digest": policy.digest}
     return Built(tuple(found), of_round(CANDIDATES, number), (_some(found[0]),), told)
 
@@ -185,6 +187,17 @@ def build_round_judgements(mill: Mill, number: int, config: RoundJudgementsConfi
         f"{dead.rows} of {dead.rows + judged.rows} annotations are unusable ({share:.1%}); see {dead.folder}",
     )
     return Built(versions, of_round(LABELLED_JUDGEMENTS, number), (_some(judged), usable), {"judge": name})
+
+
+def _still_open(mill: Mill, number: int, made: DatasetVersion) -> None:
+    """RoundError where other rows would stand behind judgements that have been made."""
+    judged = mill.path(of_round(LABELLED_JUDGEMENTS, number).name, POINTER)
+    if not storage.exists(judged) or current(mill.root, made.name).row_hash == made.row_hash:
+        return
+    raise RoundError(
+        f"round {number} has been judged, and {made.name} would change behind its judgements (another policy, or "
+        f"prompts made anew); take the number of a new round, or remove {judged} to give the judgements up"
+    )
 
 
 def _one_shard(table: pa.Table) -> tuple[dict[str, pa.Table], dict[str, Any]]:

@@ -99,6 +99,27 @@ def test_the_judges_verdicts_are_records_of_the_next_build(mill: Mill, tmp_path:
     ] * 5
 
 
+def test_a_judged_round_keeps_its_prompts_and_answers(mill: Mill, tmp_path: Path) -> None:
+    sample(mill, 0, tmp_path / "generated")
+    other = tmp_path / "other"
+    shutil.copytree(tmp_path / "generated", other)
+    answers = pq.read_table(other / "generations.parquet").to_pylist()
+    pq.write_table(
+        pa.Table.from_pylist([row | {"completion": f"{row['completion']} Now."} for row in answers]),
+        other / "generations.parquet",
+    )
+    again = RoundSamplesConfig(generations=str(other))
+    rlhf_rounds.build_round_samples(mill, 0, again)  # not judged yet: may change
+    rlhf_rounds.build_round_judgements(mill, 0, RoundJudgementsConfig(judge="features")).publish(mill.root)
+    with pytest.raises(RoundError, match="round 0 has been judged, and candidates-000 would change"):
+        rlhf_rounds.build_round_samples(mill, 0, again)
+    with pytest.raises(RoundError, match="round_prompts-000 would change"):
+        rlhf_rounds.build_round_prompts(mill, 0, RoundConfig(prompts=4))
+    same = RoundSamplesConfig(generations=str(tmp_path / "generated"))
+    rlhf_rounds.build_round_prompts(mill, 0, RoundConfig(prompts=5))
+    rlhf_rounds.build_round_samples(mill, 0, same)
+
+
 def test_labelers_exports_come_back_and_what_is_unusable_stops_the_round(mill: Mill, tmp_path: Path) -> None:
     built = sample(mill, 0, tmp_path / "generated")
     (project,) = Path(built.metadata["projects"]).glob("k2/tasks.json")
