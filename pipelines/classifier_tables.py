@@ -76,7 +76,8 @@ def model_rows(card: Mapping[str, Any], report: Mapping[str, Any]) -> list[list[
         at_bound = f", the {fitted['at_bound']} bound of the search" if fitted["at_bound"] else ""
         rows += [
             ["Pareto alpha that fits", f"{fitted['alpha']:.4g}{at_bound}"],
-            ["distance of kept crawl to curated scores", fitted["distance"]],
+            ["it is fitted to the scores of", ", ".join(fitted["sources"])],
+            ["distance of kept crawl to their scores", fitted["distance"]],
             ["the same at alpha 9", fitted["distance_gpt3"]],
             ["the same unfiltered", fitted["distance_unfiltered"]],
         ]

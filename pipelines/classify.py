@@ -22,6 +22,7 @@ from quality.domains import site_of
 from text.hashing import uniform
 
 CRAWL_ROLE = "crawl"
+WEBTEXT_ROLE = "webtext"
 
 
 class ClassifierConfig(BaseModel):
@@ -85,7 +86,8 @@ def fit_classifier(
         config.per_language,
         config.min_language_examples,
     )
-    told = report(model, positive, negative, split, config.fit.pareto_alpha, config.report_documents)
+    webtext = [source for source, role in roles.items() if role == WEBTEXT_ROLE]
+    told = report(model, positive, negative, split, config.fit.pareto_alpha, config.report_documents, webtext)
     return Fitted(model, told)
 
 

@@ -23,7 +23,7 @@ from pipelines.signals import SignalsConfig, SignalsStage
 MODEL = "quality_model"
 REPORT_PAGE, REPORT_FILE = "report.md", "report.json"
 PERPLEXITY_MODEL = "perplexity_model"
-_MODEL_CODE_VERSION = 3
+_MODEL_CODE_VERSION = 4
 _PERPLEXITY_CODE_VERSION = 1
 
 

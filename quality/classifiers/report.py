@@ -1,12 +1,13 @@
 """What a quality model does on documents that it has not seen: figures, keep rates beside others', pages to read."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quality.classifiers.evaluation import REFERENCES, by_source, evaluate, precision_recall
-from quality.classifiers.examples import Examples, Split
+from quality.classifiers.examples import MIN_HELD_OUT, Examples, Split
 from quality.classifiers.languages import QualityModel
 from quality.pareto import fit_alpha, keep_probability
 from text.hashing import hash64
@@ -23,13 +24,15 @@ def report(
     split: Split,
     alpha: float,
     n_documents: int,
+    webtext: Collection[str] = (),
 ) -> dict[str, Any]:
     """The report as JSON values, by what is held out in `split`.
 
     Keys: note (None, or why there are no figures), figures (classifiers.evaluation.evaluate, each document scored
-    by the classifier of its language), by_source, keep_rates, pareto_fit (quality.pareto.fit_alpha on crawl and
-    curated scores), languages (ROC AUC of a language's own and of the general classifier on the same documents),
-    documents (`n_documents` of each class with the highest and the lowest scores and nearest to 0.5). Where nothing
+    by the classifier of its language), by_source, keep_rates, pareto_fit (quality.pareto.fit_alpha on the scores
+    of the crawl and, as in the paper, of the curated sources named in `webtext`; `sources` tells which, all where
+    too few of those are held out), languages (ROC AUC of a language's own and of the general classifier on the
+    same documents), documents (`n_documents` of each class with the highest and the lowest scores and nearest to 0.5). Where nothing
     is held out, documents are those of the fit, and the figures are None: they would flatter.
     """
     classes = [positive, negative]
@@ -46,7 +49,11 @@ def report(
     if split.note is not None:
         return told
     figures = evaluate(scores[0], scores[1], alpha)
-    fitted = fit_alpha(crawled=scores[1], curated=scores[0])
+    like = np.isin(classes[0].names_of_sources(), sorted(webtext))
+    if like.sum() < MIN_HELD_OUT:
+        like[:] = True
+    fitted = fit_alpha(crawled=scores[1], curated=scores[0][like])
+    sources = sorted(set(np.array(classes[0].names_of_sources())[like].tolist()))
     return told | {
         "figures": figures,
         "by_source": {
@@ -54,7 +61,7 @@ def report(
             for name, examples, own in zip(CLASSES, classes, scores, strict=True)
         },
         "keep_rates": keep_rates(scores[0], scores[1], figures, fitted.alpha),
-        "pareto_fit": fitted.as_json(),
+        "pareto_fit": fitted.as_json() | {"sources": sources},
         "languages": _languages(model, classes),
     }
 

@@ -7,7 +7,7 @@ from quality.classifiers.examples import Examples
 from quality.classifiers.languages import QualityModel, fit_model
 from quality.classifiers.logistic_regression import QualityClassifier
 from quality.classifiers.report import CHARACTERS, CLASSES, PLACES, keep_rates, report, to_read
-from quality.pareto import keep_probability
+from quality.pareto import fit_alpha, keep_probability
 from tests.quality.classifiers.test_logistic_regression import (
     CHINESE_PROSE,
     CHINESE_SPAM,
@@ -82,6 +82,22 @@ def test_figures_are_those_of_the_scores_that_documents_will_have(made):
     by_source = told["by_source"]
     assert [row["source"] for row in by_source["curated"]] == ["good0", "good1"]
     assert sum(row["n"] for row in by_source["crawl"]) == len(negative)
+
+
+@pytest.mark.parametrize(
+    ("webtext", "fitted_to"),
+    [([], ["good0", "good1"]), (["good1", "gone"], ["good1"]), (["gone"], ["good0", "good1"])],
+    ids=["none-named", "named", "none-of-the-named-is-here"],
+)
+def test_alpha_is_fitted_to_the_sources_of_webtext(made, webtext, fitted_to):
+    model, split, _ = made
+    fit = report(model, POSITIVE, NEGATIVE, split, 9.0, 0, webtext)["pareto_fit"]
+    held = POSITIVE.select(split.positive)
+    like = np.isin(held.names_of_sources(), fitted_to)
+    positive, negative = held_out_scores(made)
+    assert fit["sources"] == fitted_to
+    assert fit["n_curated"] == like.sum()
+    assert fit["alpha"] == fit_alpha(negative, positive[like]).alpha
 
 
 def test_a_languages_own_classifier_is_held_against_the_general_one(made):
