@@ -28,12 +28,13 @@ def report(
 ) -> dict[str, Any]:
     """The report as JSON values, by what is held out in `split`.
 
-    Keys: note (None, or why there are no figures), figures (classifiers.evaluation.evaluate, each document scored
-    by the classifier of its language), by_source, keep_rates, pareto_fit (quality.pareto.fit_alpha on the scores
-    of the crawl and, as in the paper, of the curated sources named in `webtext`; `sources` tells which, all where
-    too few of those are held out), languages (ROC AUC of a language's own and of the general classifier on the
-    same documents), documents (`n_documents` of each class with the highest and the lowest scores and nearest to 0.5). Where nothing
-    is held out, documents are those of the fit, and the figures are None: they would flatter.
+    Keys: note (None, or why there are no figures), figures (classifiers.evaluation.evaluate, each document
+    scored by the classifier of its language), by_source, keep_rates, pareto_fit (quality.pareto.fit_alpha on
+    the scores of the crawl and, as in the paper, of the curated sources named in `webtext`; `sources` tells
+    which, all where too few of those are held out), languages (ROC AUC of a language's own and of the general
+    classifier on the same documents), documents (`n_documents` of each class with the highest and the lowest
+    scores and nearest to 0.5). Where nothing is held out, documents are those of the fit, and the figures are
+    None: they would flatter.
     """
     classes = [positive, negative]
     if split.note is None:
