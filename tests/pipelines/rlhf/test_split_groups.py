@@ -71,6 +71,16 @@ def test_groups_are_the_components_of_what_records_share(rows: Any, across: bool
     assert _groups(shuffled, Links(*moved, np.ones(len(linked))), config) == expected
 
 
+def test_one_user_of_two_sources_is_one_where_the_config_says_so() -> None:
+    table = prompt_records(
+        prompt(0, "c", source="one", user_id="one:u"), prompt(0, "d", source="two", user_id="two:u")
+    )
+    keys = prefixes(user_texts(table["prompt"], []), 2).keys
+    for across, groups in ((False, 2), (True, 1)):
+        found = split_groups(table, keys, NO_LINKS, GroupConfig(users_across_sources=across))
+        assert len(found.unique()) == groups
+
+
 def test_a_rounds_record_names_its_group_only_where_it_is_alone() -> None:
     table = prompt_records(prompt(0, "a b c"), prompt(1, "a b c"), prompt(2, "d"))
     ids = table["record_id"].to_pylist()

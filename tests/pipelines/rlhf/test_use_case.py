@@ -107,7 +107,7 @@ def marks_of(text: str) -> set[str]:
             "Read the text below.\n"
             + "Mills grind grain into flour by night and day. " * 8
             + "\nWhat do mills grind?",
-            {"question on a text", "last question from text", "ending again", "long line"},
+            {"question on a text", "last question from text", "last question again", "long line"},
             {"question alone"},
             id="a question on a text",
         ),
