@@ -106,7 +106,7 @@ def marks_of(text: str) -> set[str]:
         pytest.param(
             "Read the text below.\n"
             + "Mills grind grain into flour by night and day. " * 8
-            + "\nWhat do mills grind?",
+            + "\nWhat do mills grind by night?",
             {"question on a text", "last question from text", "last question again", "long line"},
             {"question alone"},
             id="a question on a text",
