@@ -26,6 +26,7 @@ class Reason(StrEnum):
         "unpaired"  # an answer judged good or bad by itself, the label: no comparison, no demonstration
     )
     UNJUDGED = "unjudged"  # a verdict that says nothing, the verdict
+    NOT_TRAINED_ON = "not_trained_on"  # a reply whose source gives it the weight 0, the field
     CONTEXT_MISMATCH = "context_mismatch"  # most turns of an answer behind the shared ones, 1
     ENDS_ON_HUMAN = "ends_on_human"  # turns, none, role of the last one; its prompt is kept as a prompt
 
@@ -67,6 +68,7 @@ DROPPED_WITHOUT_FIGURE = frozenset(
         Reason.FLAGGED,
         Reason.UNPAIRED,
         Reason.UNJUDGED,
+        Reason.NOT_TRAINED_ON,
         Reason.UNWANTED_LANGUAGE,
         Reason.SHARED_WITH_ANSWERED,
     }

@@ -312,6 +312,22 @@ def test_every_reply_of_a_dialogue(tmp_path: Path) -> None:
     assert {d["root_id"] for d in raw.demonstrations} == {"test:c7"}
 
 
+@pytest.mark.parametrize(
+    ("every_reply", "kept", "left_out"),
+    [(False, [], ["messages[4].weight: 0"]), (True, ["a"], ["messages[4].weight: 0"])],
+    ids=["the last", "every"],
+)
+def test_a_reply_of_weight_0_is_context_alone(
+    tmp_path: Path, every_reply: bool, kept: list[str], left_out: list[str]
+) -> None:
+    said_so = [("system", "s"), ("user", "q"), ("assistant", "a"), ("user", "r"), ("assistant", "b")]
+    messages = [{"role": role, "content": text} for role, text in said_so]
+    messages[4] |= {"weight": 0}
+    raw = read_rows_of(tmp_path, [{"messages": messages}], every_reply=every_reply)
+    assert [d["messages"][-1]["content"] for d in raw.demonstrations] == kept
+    assert [(d["reason"], d["evidence"]) for d in raw.decisions] == [("not_trained_on", e) for e in left_out]
+
+
 def test_fixed_ends_of_openai_rows_are_taken_off(tmp_path: Path) -> None:
     row = {"prompt": "q\n\n###\n\n", "completion": " a END"}
     raw = read_rows_of(tmp_path, [row], prompt_separator="\n\n###\n\n", completion_stop=" END")
