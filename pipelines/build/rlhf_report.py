@@ -32,7 +32,7 @@ REPORT = "rlhf_report"
 _SAMPLES = 5
 _SAMPLE_CHARACTERS = 700
 _MOST_ROWS = 60
-_CODE_VERSION = 1
+_CODE_VERSION = 2
 _TITLES = {
     USE_CASES.name: "Use cases beside InstructGPT's Table 1",
     SIZES.name: "Sizes beside Table 6",

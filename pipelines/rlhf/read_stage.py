@@ -64,7 +64,7 @@ class RlhfReadStage(Stage):
     """
 
     name: ClassVar[str] = "rlhf_read"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     @property
     def outputs(self) -> tuple[DatasetSchema, ...]:
