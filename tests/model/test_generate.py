@@ -216,7 +216,7 @@ def served(checkpoint: Path, cache: Path) -> Iterator[str]:
 @pytest.mark.external
 @pytest.mark.skipif(
     find_spec("fastapi") is None or find_spec("openai") is None,
-    reason="needs the extra transformers[serving] (fastapi, uvicorn, openai)",
+    reason="needs transformers[serving]: make test-peers",
 )
 def test_greedy_answers_are_those_of_transformers_serve(checkpoint: Path, tmp_path: Path) -> None:
     model, tokenizer = open_model(checkpoint, "cpu", "float32")

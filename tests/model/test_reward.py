@@ -317,11 +317,13 @@ def pair_ids(folder: str, split: str, tokenizer: Any) -> list[dict[str, list[int
 @pytest.mark.slow
 @pytest.mark.external
 def test_trl_ranks_the_same_pairs_as_well(settings: dict[str, Any], tmp_path: Path) -> None:
-    """TRL_PYTHON names a Python that has trl; a trainer of single pairs must come to a like accuracy."""
-    python = os.environ.get("TRL_PYTHON", sys.executable)
+    """GRISTMILL_TRL_PYTHON names a Python that has trl; a trainer of single pairs must come to a like accuracy."""
+    python = os.environ.get("GRISTMILL_TRL_PYTHON", sys.executable)
     probe = subprocess.run([python, "-c", "from trl import RewardTrainer"], capture_output=True, text=True)
     if probe.returncode:
-        pytest.skip("trl is not installed: set TRL_PYTHON to a Python that has it, with torch and datasets")
+        pytest.skip(
+            "TRL is not installed here: make test-peers, or name a Python that has it in GRISTMILL_TRL_PYTHON"
+        )
     settings["comparisons"] = write_comparisons(tmp_path / "many", 80, 60, contrary=0.2)
     # Where the run of ours starts, as a stock model: at a rate of next to nothing.
     reward(settings, tmp_path / "start", epochs=1, rate={"peak": 1e-30})

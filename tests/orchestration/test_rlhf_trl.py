@@ -22,9 +22,7 @@ def python() -> str:
     """A Python that has TRL: this one, or the one that the variable names."""
     found = sys.executable if find_spec("trl") else os.environ.get(PYTHON)
     if not found:
-        pytest.skip(
-            f"TRL is not installed here; install it in an environment of its own and name its Python in {PYTHON}"
-        )
+        pytest.skip(f"TRL is not installed here: make test-peers, or name a Python that has it in {PYTHON}")
     return found
 
 
