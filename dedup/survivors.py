@@ -86,11 +86,11 @@ def choose_survivors(
     else:
         owner = _first_with_right(members.component[rows], members.source[rows], rights.may_remove)
         jaccard = estimate(members.signatures, rows, rows[owner])
-        jaccard[owner == np.arange(len(rows))] = 1.0
     survivor = rows[owner[group_of]]
     exact = members.exact_codes == members.exact_codes[survivor]
     sizes = np.bincount(survivor, minlength=len(survivor))
-    return Verdicts(survivor, jaccard[group_of], exact, sizes[survivor])
+    # The signatures of copies without words are empty and estimate nothing.
+    return Verdicts(survivor, np.where(exact, 1.0, jaccard[group_of]), exact, sizes[survivor])
 
 
 def policy_order(members: Members, rights: Rights, config: DedupConfig) -> Int64s:
@@ -143,7 +143,7 @@ def _break_chains(
     threshold: float,
 ) -> tuple[Int64s, Float64s]:
     """For each group of copies (best row in `rows`) the group that stays for it, and their similarity."""
-    signatures = np.ascontiguousarray(members.signatures[rows])
+    signatures, codes = np.ascontiguousarray(members.signatures[rows]), members.exact_codes[rows]
     component, source = members.component[rows], members.source[rows]
     starts = np.flatnonzero(np.r_[True, component[1:] != component[:-1]]) if len(rows) else component
     bounds = np.r_[starts, len(rows)].astype(np.int64)
@@ -153,6 +153,7 @@ def _break_chains(
         offsets, to, jaccards = _neighbours(known, len(rows))
         owner, jaccard, proposed = _greedy(
             signatures,
+            codes,
             source,
             rights.may_remove,
             bounds,
@@ -202,6 +203,7 @@ def _first_with_right(component: Int64s, source: Int64s, may_remove: npt.NDArray
 @kernel
 def _greedy(
     signatures: npt.NDArray[np.uint32],
+    codes: Int64s,
     source: Int64s,
     may_remove: npt.NDArray[np.bool_],
     bounds: Int64s,
@@ -238,9 +240,10 @@ def _greedy(
             for other in range(best + 1, bounds[component + 1]):
                 if owner[other] >= 0 or answered_by[other] == best or not removes[source[other]]:
                     continue
-                share = equal_share(signatures[best], signatures[other])
-                if share > clear or (propose and share >= threshold):
+                copy = codes[best] == codes[other]
+                share = 1.0 if copy else equal_share(signatures[best], signatures[other])
+                if copy or share > clear or (propose and share >= threshold):
                     owner[other] = best
                     jaccard[other] = share
-                    proposed[other] = share <= clear
+                    proposed[other] = not copy and share <= clear
     return owner, jaccard, proposed

@@ -30,7 +30,7 @@ from pipelines.select_stages import MarkStage, SelectStage
 from pipelines.selection_config import SelectionConfig
 
 _CODE_VERSION = 1
-_DUPLICATES_CODE_VERSION = 3
+_DUPLICATES_CODE_VERSION = 4
 
 
 class DuplicatesConfig(BaseModel):

@@ -260,6 +260,19 @@ def test_a_right_runs_on_only_over_documents_that_stay() -> None:
         assert verdicts.survivor.tolist() == [0, 2, 2]
 
 
+@pytest.mark.parametrize("chain_break", [True, False])
+@pytest.mark.parametrize("text", ["?!", words(0, 50)], ids=["without words", "with words"])
+def test_copies_that_only_a_third_one_links_meet_across_sources(text: str, chain_break: bool) -> None:
+    # A bucket of very many copies links each with the first and the next one alone.
+    config = DedupConfig(within=[], across=KEEP_A, chain_break=chain_break)
+    group = members([text] * 3, source=[A, B, 2])
+    edges = links((0, 2, 1.0), (1, 2, 1.0))
+    verdicts = choose(group, edges, allowed=rights(["a", "b", "c"], config), config=config)
+    assert verdicts.survivor.tolist() == [0, 0, 2]
+    assert verdicts.jaccard.tolist() == [1.0, 1.0, 1.0]
+    assert verdicts.exact.all()
+
+
 def test_copies_in_two_components_do_not_meet() -> None:
     group = members([words(0, 50)] * 4, component=[0, 0, 2, 2])
     assert choose(group, links((0, 1, 1.0), (2, 3, 1.0))).survivor.tolist() == [0, 0, 2, 2]
