@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.config import core, dagster_schema
+from orchestration.refusal import told_last
 from pipelines.build.chat_tokenizer import CHAT_TOKENIZER
 from pipelines.build.preflight import (
     SPARK,
@@ -47,6 +48,16 @@ def op_config(context: dg.AssetExecutionContext, model: type[M]) -> M:
 @dg.resource(config_schema=dagster_schema(MillConfig), description=MillConfig.__doc__)
 def mill_resource(context: dg.InitResourceContext) -> Iterator[Mill]:
     """A Mill; every value of the run config is checked here, before any step has run."""
+    with told_last():
+        config = _checked(context)
+    session = LazySession(config.spark)
+    try:
+        yield Mill(data_root(config.root), session)
+    finally:
+        session.stop()
+
+
+def _checked(context: dg.InitResourceContext) -> MillConfig:
     config = core(MillConfig, context.resource_config, "resources.mill.config")
     run_config: dict[str, Any] = dict(context.run.run_config) if context.run else {}
     given = run_config.get("ops") or {}
@@ -60,11 +71,7 @@ def mill_resource(context: dg.InitResourceContext) -> Iterator[Mill]:
         require_corpus_tokenizer(models, root)
     if _makes(context, PERPLEXITY_MODEL, of_job="build_corpus"):
         require_perplexity_model(models)
-    session = LazySession(config.spark)
-    try:
-        yield Mill(root, session)
-    finally:
-        session.stop()
+    return config
 
 
 def _makes(context: dg.InitResourceContext, step: str, of_job: str) -> bool:

@@ -12,6 +12,7 @@ import dagster as dg
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestration.config import ConfigError, core, dagster_schema
+from orchestration.refusal import told_last
 from orchestration.training_spec import Training
 from pipelines.build.chat_tokenizer import CHAT_TOKENIZER, CHAT_TOKENIZER_KEY, ChatTokenizerConfig
 from pipelines.build.training import TrainingError, require_local
@@ -49,6 +50,11 @@ def registered(training: Training) -> Training:
 )
 def training_resource(context: dg.InitResourceContext) -> TrainingConfig:
     """The settings; everything that a training of this run needs is checked here."""
+    with told_last():
+        return _checked(context)
+
+
+def _checked(context: dg.InitResourceContext) -> TrainingConfig:
     config = core(TrainingConfig, context.resource_config, "resources.training.config")
     mill: Mill = context.resources.mill
     run_config: dict[str, Any] = dict(context.run.run_config) if context.run else {}

@@ -57,6 +57,7 @@ def test_a_value_out_of_range_fails_before_the_first_step(
     with pytest.raises(dg.DagsterResourceFunctionError) as error:
         run({"ops": ops}, tmp_path)
     assert re.match(message, str(error.value.__cause__))
+    assert re.match(message, str(error.value)), "Dagster prints this one last"
     assert not list(tmp_path.iterdir())
 
 
