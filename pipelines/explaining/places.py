@@ -91,10 +91,15 @@ def rows_of(
 
 
 def dead_letters(root: str, name: str) -> list[dict[str, Any]]:
-    """Records that no stage could use and whose name holds `name`, at most ten of them."""
+    """Records that no stage could use and whose name holds `name` or whose address it is, at most ten of them.
+
+    A crawled record is named by its file and place; its address begins what is told of it.
+    """
     found: list[dict[str, Any]] = []
     for path in storage.list_files(storage.join(root, DEAD_LETTERS.name), "*.parquet", recursive=True):
         with storage.open_input(path) as stream:
             table = pq.ParquetFile(stream).read()
-        found += table.filter(pc.match_substring(table["record"], name)).to_pylist()
+        named = pc.match_substring(table["record"], name)
+        at_address = pc.starts_with(table["detail"], f"{name}: ")
+        found += table.filter(pc.or_(named, at_address)).to_pylist()
     return found[:_DEAD_LETTERS_TOLD]
