@@ -224,9 +224,11 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.clusters", description=__doc__.splitlines()[0])
     parser.add_argument("doc_id", nargs="?", help="a removed document or a survivor (32 hex digits)")
     parser.add_argument("--largest", type=int, default=LARGEST, help="clusters to list, %(default)s")
-    parser.add_argument("--data", default="", help="data root; else GRISTMILL_DATA, else ./data")
+    parser.add_argument(
+        "--root", "--data", dest="root", default="", help="data root; else GRISTMILL_DATA, else ./data"
+    )
     given = parser.parse_args(arguments)
-    root = data_root(given.data)
+    root = data_root(given.root)
     try:
         if given.doc_id is None:
             print(*cluster_lines(largest_clusters(root, given.largest)), sep="\n")

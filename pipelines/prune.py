@@ -31,12 +31,14 @@ def unread_versions(root: str) -> list[str]:
 def main() -> int:
     """List or remove the versions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", default="", help="data root; default: GRISTMILL_DATA, else ./data")
+    parser.add_argument(
+        "--root", "--data", dest="root", default="", help="data root; default: GRISTMILL_DATA, else ./data"
+    )
     parser.add_argument(
         "--delete", action="store_true", help="remove them; no run may be using the data root"
     )
     arguments = parser.parse_args()
-    for folder in unread_versions(data_root(arguments.data)):
+    for folder in unread_versions(data_root(arguments.root)):
         sys.stdout.write(f"{folder}\n")
         if arguments.delete:
             storage.delete_folder(folder)

@@ -4,6 +4,7 @@
 with samples of the text that was kept and dropped.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -191,7 +192,11 @@ def _draw_by_reason(
 
 def main() -> int:
     """Print the summary of the last run."""
-    root = data_root(sys.argv[1] if len(sys.argv) > 1 else "")
+    parser = argparse.ArgumentParser(
+        prog="python -m pipelines.report", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--root", default="", help="data root; default GRISTMILL_DATA, else ./data")
+    root = data_root(parser.parse_args().root)
     try:
         sys.stdout.write(summary(root) + "\n")
     except DatasetError as error:

@@ -61,3 +61,11 @@ def test_samples_show_each_reason_and_kept_pages_of_the_crawl(
 def test_figures_stand_to_the_right() -> None:
     told = report.text_table([["source", "n"], ["a", 5], ["bc", 12345]])
     assert told.splitlines() == ["source  n", "------  ------", "a            5", "bc      12,345"]
+
+
+def test_the_command_says_which_data_root_holds_no_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["report", "--root", str(tmp_path)])
+    assert report.main() == 1
+    assert str(tmp_path / "decisions") in capsys.readouterr().err
