@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import (
@@ -184,7 +185,16 @@ def _read(path: Path, resid_dropout: float) -> tuple[GPTConfig, dict[str, Tensor
             f"{path}: no {missing[0]}; pickled weights (*.bin) are not read, since they may run code: "
             "save the model with safetensors first"
         )
-    return config, {name: tensor for file in files for name, tensor in load_file(path / file).items()}
+    return config, {name: tensor for file in files for name, tensor in _tensors(path / file).items()}
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ValueError(
+            f"{file}: not a readable safetensors file ({error}); copy or export the model again"
+        ) from None
 
 
 def _trunk(path: Path, config: GPTConfig, weights: dict[str, Tensor]) -> GPT:

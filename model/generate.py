@@ -55,7 +55,7 @@ class Prompt(NamedTuple):
 def read_prompts(path: str, tokenizer: PreTrainedTokenizerFast) -> Iterator[Prompt]:
     """The prompts of a file in order; an empty text becomes the end-of-text token, where a document begins.
 
-    A ValueError names the file and the row without a prompt.
+    A ValueError names the file and the row without a prompt, or with a turn that is none.
     """
     if path.endswith((".txt", ".txt.gz")):
         for line in read_lines(path):
@@ -66,13 +66,23 @@ def read_prompts(path: str, tokenizer: PreTrainedTokenizerFast) -> Iterator[Prom
         if isinstance(given, str):
             yield _from_text(given, tokenizer)
         elif isinstance(given, list) and given:
-            ids = encode_dialogue(tokenizer, given, add_assistant=True)
+            ids = _dialogue(given, tokenizer, f"{path}: row {number}")
             yield Prompt(ids, decode_text(tokenizer, ids, special=True))
         else:
             raise ValueError(
                 f"{path}: row {number}: expected `prompt` (text or turns) or `messages` (turns), "
                 f"the row has {', '.join(row)}"
             )
+
+
+def _dialogue(turns: list[Any], tokenizer: PreTrainedTokenizerFast, where: str) -> list[int]:
+    for turn in turns:
+        if not isinstance(turn, dict) or not all(isinstance(turn.get(k), str) for k in ("role", "content")):
+            raise ValueError(f"{where}: expected turns of `role` and `content`, both text, found {turn!r}")
+    try:
+        return encode_dialogue(tokenizer, turns, add_assistant=True)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def _from_text(text: str, tokenizer: PreTrainedTokenizerFast) -> Prompt:

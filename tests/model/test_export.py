@@ -271,6 +271,14 @@ def test_a_scorer_and_a_language_model_are_not_taken_for_each_other(tmp_path: Pa
         load_hf(tmp_path / "rm")
 
 
+def test_damaged_weights_are_told(tmp_path: Path) -> None:
+    save_hf(lively(BANDED), tmp_path / "lm")
+    file = tmp_path / "lm" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"lm/model\.safetensors: not a readable safetensors file"):
+        load_hf(tmp_path / "lm")
+
+
 @pytest.mark.parametrize("size", [300, 305, 385], ids=["same", "within the padding", "past the padding"])
 def test_new_tokens_begin_as_the_mean_and_change_no_old_logit(size: int) -> None:
     model = lively(BANDED)

@@ -135,6 +135,18 @@ def test_a_folder_of_another_run_is_refused(checkpoint: Path, tmp_path: Path) ->
     [
         pytest.param([{"text": "a"}], {}, r"row 0: expected `prompt` .* the row has text", id="other_field"),
         pytest.param([{"prompt": []}], {}, r"row 0: expected `prompt`", id="no_turns"),
+        pytest.param(
+            [{"prompt": "a"}, {"messages": [{"role": "user"}]}],
+            {},
+            r"jsonl: row 1: .*`content`",
+            id="no_content",
+        ),
+        pytest.param(
+            [{"messages": [{"role": "judge", "content": "a"}]}],
+            {},
+            r"jsonl: row 0: .*'judge'",
+            id="no_such_role",
+        ),
         pytest.param([], {}, r"^prompts: .* holds none", id="empty_file"),
         pytest.param(
             [{"prompt": "a"}, {"prompt": "b" * 90}],
@@ -150,6 +162,18 @@ def test_faults_are_named_before_anything_is_written(
     with pytest.raises(ValueError, match=message):
         answer_file(config_for(checkpoint, tmp_path, rows, **changes), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_prompts_may_be_a_dataset_of_which_the_pointer_names_a_version(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    for version, text in (("v-old", "a"), ("v-new", "b")):
+        (tmp_path / "prompts" / version).mkdir(parents=True)
+        rows = pa.table({"prompt": [[{"role": "user", "content": text}]]})
+        pq.write_table(rows, tmp_path / "prompts" / version / "train-00000.parquet")
+    (tmp_path / "prompts" / "CURRENT.json").write_text(json.dumps({"version": "v-new"}))
+    answer_file(config_for(checkpoint, tmp_path, [], prompts=str(tmp_path / "prompts")), tmp_path / "out")
+    assert [row["prompt"] for row in answers(tmp_path / "out")] == ["<|user|>b<|end|><|assistant|>"]
 
 
 def test_stop_strings_cut_the_text_and_trimmed_prompts_are_told(checkpoint: Path, tmp_path: Path) -> None:
