@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from model.data import dataset_folder
 from model.metrics import write_json
 
 NOTE = "run.json"
@@ -63,9 +64,10 @@ def _without(config: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
 def digest(path: str) -> str:
     """BLAKE2b of a file's content, or of a folder's weights and Parquet files in order of name; hex.
 
-    A ValueError where there is nothing at `path`, or nothing in the folder.
+    A dataset's folder stands for the version that its pointer names. A ValueError where there is nothing at `path`,
+    or nothing in the folder.
     """
-    place = Path(path)
+    place = dataset_folder(path) if Path(path).is_dir() else Path(path)
     files = [place] if place.is_file() else sorted([*place.glob(WEIGHTS), *place.glob("*.parquet")])
     if not files:
         raise ValueError(f"{path}: no such file, or a folder without {WEIGHTS} and *.parquet")

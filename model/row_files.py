@@ -13,17 +13,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model.data import dataset_folder
+
 FORMS = ".jsonl, .jsonl.gz, .parquet"
 
 
 def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
     """The rows of a JSONL file (gzip or not), a Parquet file, or a folder of Parquet files in order of name.
 
-    A ValueError names the file and, from 0, the row that is no JSON object.
+    A dataset's folder stands for the version that its pointer names. A ValueError names the file and, from 0, the row
+    that is no JSON object.
     """
     path = Path(path)
     if path.is_dir():
-        for shard in sorted(path.glob("*.parquet")):
+        for shard in sorted(dataset_folder(path).glob("*.parquet")):
             yield from read_rows(shard)
     elif path.suffix == ".parquet":
         with pq.ParquetFile(path) as file:

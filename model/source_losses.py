@@ -7,14 +7,15 @@ from transformers import PreTrainedTokenizerFast
 
 from model.evaluate_config import LossConfig as LossConfig
 from model.gpt import GPT
-from model.inference import decode_text, encode_text
+from model.inference import encode_text
 from model.likelihood import Request, likelihoods
 from model.row_files import read_rows
 from model.tokenizer import END_OF_TEXT
+from model.validation import token_bytes
 
 
 class Document(NamedTuple):
-    """A document to score: where it stands, its source, ids without end of text, and bytes of its text."""
+    """A document to score: where it stands, its source, its ids, and the bytes that these spell."""
 
     file: str
     row: int
@@ -26,6 +27,7 @@ class Document(NamedTuple):
 def read_documents(config: LossConfig, tokenizer: PreTrainedTokenizerFast) -> Iterator[Document]:
     """The documents that the config names; empty ones are left out. A ValueError names the file and row at fault."""
     taken: dict[str, int] = {}
+    sizes = token_bytes(tokenizer, len(tokenizer)).tolist()
     for number, row in enumerate(read_rows(config.file)):
         where = f"{config.file}: row {number}"
         if config.split is not None and row.get("split") != config.split:
@@ -33,7 +35,7 @@ def read_documents(config: LossConfig, tokenizer: PreTrainedTokenizerFast) -> It
         source = row.get("source") if config.source is None else config.source
         if not isinstance(source, str):
             raise ValueError(f"{where}: no field `source` of text; set `source` in the config")  # noqa: TRY004
-        ids, n_bytes = _ids(row, tokenizer, where)
+        ids, n_bytes = _ids(row, tokenizer, sizes, where)
         if ids and taken.get(source, 0) < config.documents:
             taken[source] = taken.get(source, 0) + 1
             yield Document(config.file, number, source, ids, n_bytes)
@@ -41,12 +43,19 @@ def read_documents(config: LossConfig, tokenizer: PreTrainedTokenizerFast) -> It
         raise ValueError(f"{config.file}: no document with text in it (split {config.split!r})")
 
 
-def _ids(row: Mapping[str, Any], tokenizer: PreTrainedTokenizerFast, where: str) -> tuple[list[int], int]:
+def _ids(
+    row: Mapping[str, Any], tokenizer: PreTrainedTokenizerFast, sizes: list[int], where: str
+) -> tuple[list[int], int]:
     text, ids = row.get("text"), row.get("input_ids")
     if isinstance(text, str):
         return encode_text(tokenizer, text), len(text.encode())
     if isinstance(ids, list):
-        return ids, len(decode_text(tokenizer, ids).encode())
+        if ids and not 0 <= min(ids) <= max(ids) < len(sizes):
+            raise ValueError(
+                f"{where}: `input_ids` has ids that are none of the tokenizer's {len(sizes)} tokens"
+            )
+        # Not the bytes of the decoded text: a row that cuts a character has a longer sign in its place.
+        return ids, sum(sizes[token] for token in ids)
     raise ValueError(f"{where}: expected `text` or `input_ids`, the row has {', '.join(row)}")
 
 

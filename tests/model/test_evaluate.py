@@ -281,6 +281,21 @@ def test_the_same_task_twice_is_refused(checkpoint: Path, tmp_path: Path) -> Non
         config_for(checkpoint, tmp_path, tasks=(task, task))
 
 
+def test_packed_sequences_count_the_bytes_that_their_tokens_spell(checkpoint: Path, tmp_path: Path) -> None:
+    _, tokenizer = open_model(checkpoint, "cpu", "float32")
+    letters = tokenizer.encode("aé", add_special_tokens=False)
+    version = tmp_path / "pretraining" / "v-1"
+    version.mkdir(parents=True)
+    # A document's end, and a row that begins and ends within a character of two bytes.
+    row = [letters[2], tokenizer.eos_token_id, *letters, *letters[:2]]
+    pq.write_table(pa.table({"input_ids": [row], "source": ["web"]}), version / "validation-00000.parquet")
+    (tmp_path / "pretraining" / "CURRENT.json").write_text(json.dumps({"version": "v-1"}))
+    losses = (LossConfig(file=str(tmp_path / "pretraining"), distribution="in"),)
+    evaluate(config_for(checkpoint, tmp_path, tasks=(), losses=losses), tmp_path / "out")
+    (found,) = pq.read_table(tmp_path / "out/examples/losses.parquet").to_pylist()
+    assert (found["n_tokens"], found["n_bytes"]) == (7, 6)
+
+
 @pytest.mark.slow
 @pytest.mark.external
 @pytest.mark.skipif(find_spec("lm_eval") is None, reason="needs lm-eval: make test-peers")
