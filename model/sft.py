@@ -93,8 +93,14 @@ def _rows(config: SFTConfig, tokenizer: PreTrainedTokenizerFast, split: str, con
     rows = demonstration_rows(table, tokenizer, config.loss_on if split == "train" else "completion")
     fitted = fit(rows, context + 1, config.on_long, last_answer_lengths(rows))
     if not len(fitted.kept):
+        where = f"{config.data}: all {table.num_rows}"
+        if config.on_long == "trim":
+            raise ValueError(
+                f"{where} answers of split '{split}' are longer than the context of {context}, and no answer is cut; "
+                "shorten them, or take a model with a longer context"
+            )
         raise ValueError(
-            f"{config.data}: all {table.num_rows} rows of split '{split}' are longer than the context of {context}; "
+            f"{where} rows of split '{split}' are longer than the context of {context}; "
             "set config key on_long to 'trim', or take a model with a longer context"
         )
     return fitted

@@ -234,6 +234,9 @@ def test_rows_beyond_the_context_are_counted(settings: dict[str, Any], tmp_path:
     pq.write_table(demonstration_table([("q" * 60, "a")]), folder / "train.parquet")
     with pytest.raises(ValueError, match="all 1 rows of split 'train' are longer than the context of 48"):
         sft(settings, tmp_path / "none", data=str(folder))
+    pq.write_table(demonstration_table([("q", "a" * 60)]), folder / "train.parquet")
+    with pytest.raises(ValueError, match=r"all 1 answers of split 'train' .* no answer is cut"):
+        sft(settings, tmp_path / "none", data=str(folder), on_long="trim")
 
 
 def test_other_rows_are_not_resumed(settings: dict[str, Any], tmp_path: Path) -> None:
