@@ -15,7 +15,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dedup.exact import exact_hashes
-from dedup.index import BandRows, IndexHeader, Standing, empty_band, grow, meet, oldest_first
+from dedup.index import (
+    BandRows,
+    IndexHeader,
+    Standing,
+    check_header,
+    empty_band,
+    grow,
+    index_header,
+    meet,
+    oldest_first,
+)
 from dedup.lsh import band_keys, exact_keys
 from dedup.minhash import MinHashConfig, shingle_ints, shingles, signature_matrix_of
 from dedup.online import Crowd, Measure, Settled, settle
@@ -30,7 +40,8 @@ class Described(NamedTuple):
     """What is kept of documents instead of their text, one row each.
 
     exact_hash: hex. signatures: uint32[n, num_perm]. keys: int64[n, bands + 1], the last is the exact hash's.
-    shingles: the distinct shingle hashes, ascending, of which 32 bits count.
+    shingles: the distinct shingle hashes, ascending, of which 32 bits count. minhash: what all of it was made
+    with.
     """
 
     standing: Standing
@@ -38,6 +49,7 @@ class Described(NamedTuple):
     signatures: npt.NDArray[np.uint32]
     keys: Int64s
     shingles: Grams
+    minhash: MinHashConfig
 
     def take(self, rows: Int64s) -> "Described":
         """The documents at `rows`, in that order."""
@@ -48,6 +60,7 @@ class Described(NamedTuple):
             self.signatures[rows],
             self.keys[rows],
             take_sets(self.shingles, rows),
+            self.minhash,
         )
 
 
@@ -100,11 +113,17 @@ def describe(
         pa.array(doc_ids, pa.string()),
     )
     keys = np.column_stack([band_keys(signatures, minhash), exact_keys(hashes)])
-    return Described(standing, hashes, signatures, keys, short_sets(grams))
+    return Described(standing, hashes, signatures, keys, short_sets(grams), minhash)
 
 
 def deduplicate_into(index: MemoryIndex, batch: Described) -> tuple[Outcome, MemoryIndex]:
-    """What stays of the batch, and the index with that added; the index that was given stays as it is."""
+    """What stays of the batch, and the index with that added; the index that was given stays as it is.
+
+    IndexMismatchError where the batch was described with another MinHashConfig than the index.
+    """
+    made = index.header
+    expected = index_header(batch.minhash, made.threshold, made.bucket_limit, made.order)
+    check_header(made.model_dump(mode="json"), expected, "index in memory")
     numbered = batch._replace(
         standing=batch.standing._replace(batch=np.full(len(batch.keys), index.batches, dtype=np.int64))
     )
@@ -183,6 +202,7 @@ def _joined(survivors: Described | None, batch: Described) -> Described:
             np.concatenate([survivors.shingles.hashes, batch.shingles.hashes]),
             np.r_[survivors.shingles.offsets, shift + batch.shingles.offsets[1:]],
         ),
+        batch.minhash,
     )
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dedup.incremental import MemoryIndex, deduplicate_into, describe, empty_index
-from dedup.index import index_header
+from dedup.index import IndexMismatchError, index_header
 from dedup.minhash import MinHashConfig
 
 MINHASH = MinHashConfig(ngram=1)
@@ -100,3 +100,18 @@ def test_survivors_are_those_of_brute_force(batches) -> None:
         else:
             expected[doc] = like
     assert run(ALL_MEET, *batches)[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        pytest.param(MinHashConfig(ngram=3), r"ngram = 5 \(expected 3\)", id="shingle"),
+        pytest.param(MinHashConfig(seed=2), r"seed = 1 \(expected 2\)", id="seed"),
+        pytest.param(MinHashConfig(bands=7), r"bands = 14 \(expected 7\)", id="bands"),
+        pytest.param(MinHashConfig(num_perm=128), r"num_perm = 112 \(expected 128\)", id="permutations"),
+    ],
+)
+def test_documents_that_were_described_otherwise_are_refused(other: MinHashConfig, told: str) -> None:
+    index = empty_index(index_header(MinHashConfig(), 0.75, 32, ["length"]))
+    with pytest.raises(IndexMismatchError, match=told):
+        deduplicate_into(index, describe(pa.array(["one two three"]), ids(1), other))
