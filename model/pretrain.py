@@ -46,6 +46,13 @@ def train(config: PretrainConfig, out: Path) -> dict[str, Any]:
     """
     family_of(config.model)  # a shape that cannot be exported is refused before it is trained
     rows = open_sources(config)
+    reached, positions = rows[0].length - 1, config.model.context
+    if reached < positions:
+        print(
+            f"rows of {reached + 1} tokens train {reached} of the {positions} positions of model.context: beyond "
+            "them the model will answer at random",
+            file=sys.stderr,
+        )
     held = _validation(config)
     tokenizer = None if config.tokenizer is None else _tokenizer(config)
     with Trainer(out, config.run, asdict(config), MAY_CHANGE) as run:

@@ -40,6 +40,8 @@ from model.optimizer import NonFiniteError, Optimizer
 from model.run_config import AdamConfig
 from model.run_config import RunConfig as RunConfig
 
+TELL_SECONDS = 10.0  # between two lines of progress on the terminal
+TOLD = ("loss", "objective/scores", "objective/kl")  # the figures of such a line, where a stage has them
 RANK_SEED = 100_003  # a prime: seeds of runs with neighbouring `seed` never meet those of other ranks
 
 
@@ -94,6 +96,7 @@ class Trainer:
         self._metrics: MetricsFile | None = None
         self._stop_asked = False
         self._saved_at = -1
+        self._told_at = time.monotonic()
         self._clock = _Clock()
         self._stack = ExitStack()
 
@@ -190,6 +193,8 @@ class Trainer:
             counts = {"step": self.step, "tokens": self.tokens}
             used = {**self.utilisation(timing["tokens_per_second"]), "peak_memory_bytes": self.peak_memory()}
             self._metrics.write({**counts, **metrics, **timing, **used})
+        if self.world.is_first and time.monotonic() - self._told_at >= TELL_SECONDS:
+            self._tell(metrics, timing["tokens_per_second"])
         stop = self.world.any(self._stop_asked)
         if stop or self.step % self.config.checkpoint_every == 0:
             with self.off_the_clock():
@@ -236,6 +241,14 @@ class Trainer:
             return torch.cuda.max_memory_allocated(self.device)
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+    def _tell(self, metrics: Mapping[str, Any], rate: float) -> None:
+        figures = [f"{name} {metrics[name]:.4g}" for name in TOLD if name in metrics]
+        line = ", ".join(
+            [f"step {self.step:,}", f"{self.tokens:,} tokens", *figures, f"{rate:,.0f} tokens/s"]
+        )
+        print(line, file=sys.stderr, flush=True)
+        self._told_at = time.monotonic()
 
     def _load(self, found: Path) -> None:
         state = checkpoint.read_state(found)

@@ -103,6 +103,15 @@ def test_a_finished_run_is_not_run_again_and_may_be_prolonged(data: Path, tmp_pa
     assert pretrain(small_config(data, tokens=7 * 128), tmp_path / "out")["steps"] == 7
 
 
+def test_positions_that_no_row_reaches_are_told(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretrain(small_config(data), tmp_path / "fits")
+    assert "positions" not in capsys.readouterr().err
+    pretrain(small_config(data, model__context=24), tmp_path / "wide")
+    assert "train 16 of the 24 positions of model.context" in capsys.readouterr().err
+
+
 def test_sources_are_mixed_by_weight_and_resumed(data: Path, tmp_path: Path) -> None:
     sources = [{"folder": str(data), "source": name, "weight": w} for name, w in (("a", 1.0), ("b", 3.0))]
     pretrain(small_config(data, sources=sources, tokens=9 * 128), tmp_path / "whole")

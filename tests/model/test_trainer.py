@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model import checkpoint
+from model import checkpoint, trainer
 from model.checkpoint import CheckpointError
 from model.gpt import GPT
 from model.gpt_config import GPTConfig
@@ -148,6 +148,18 @@ def test_lines_are_written_at_intervals_with_time_and_memory(tmp_path: Path) -> 
     assert lines[1]["tokens"] == 192
     assert lines[1]["peak_memory_bytes"] > 10**7
     assert lines[1]["tokens_per_second"] == pytest.approx(32 / lines[1]["seconds"])
+
+
+def test_the_terminal_hears_of_long_runs_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_to(tmp_path / "short", 2)
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(trainer, "TELL_SECONDS", 0.0)
+    run_to(tmp_path / "long", 2)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(", loss")[0] for line in lines] == ["step 1, 32 tokens", "step 2, 64 tokens"]
+    assert all(line.endswith(" tokens/s") for line in lines)
 
 
 def test_waiting_is_told_and_other_work_is_off_the_clock(tmp_path: Path) -> None:
