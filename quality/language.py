@@ -130,6 +130,12 @@ def model_digest() -> str:
     return xxhash.xxh3_128_hexdigest(Path(model_path()).read_bytes())
 
 
+def codes() -> frozenset[str]:
+    """Every language that `identify` may say, 'und' included."""
+    labels = _model(model_path()).get_labels()
+    return frozenset({UNDETERMINED, *(label.removeprefix(_LABEL_PREFIX) for label in labels)})
+
+
 @lru_cache(maxsize=1)
 def _model(path: str) -> Any:
     import fasttext  # here, so that only the processes that identify languages pay for the model

@@ -1,6 +1,6 @@
 """What a run config must find before the first step, though only a later step would miss it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel
@@ -9,6 +9,8 @@ from pipelines.build.chat_tokenizer import CHAT_TOKENIZER, ChatTokenizerConfig
 from pipelines.build.cleaning import CorpusConfig
 from pipelines.build.ingest import CrawlInputsConfig, CuratedConfig
 from pipelines.build.mixing import TokenizerBuildConfig
+from pipelines.build.preflight_duplicates import check_duplicates
+from pipelines.build.preflight_languages import check_languages
 from pipelines.build.preflight_rlhf import (
     check_chat_tokenizer,
     check_code_pairs,
@@ -20,6 +22,7 @@ from pipelines.build.preflight_selection import check_alpha, check_perplexity, c
 from pipelines.build.rlhf_datasets import BENCHMARKS_KEY, InstructionDatasetsConfig
 from pipelines.build.rlhf_reading import InstructionsConfig
 from pipelines.build.scoring import PERPLEXITY_MODEL
+from pipelines.build.selecting import DuplicatesConfig
 from pipelines.classify import ClassifierConfig
 from pipelines.decontamination.benchmarks import BenchmarkConfig, BenchmarkError, benchmark_files
 from pipelines.engine.spark import SparkConfig, SparkSettingError, user_settings
@@ -56,10 +59,15 @@ def preflight(configs: Mapping[str, BaseModel]) -> None:
         _refuse(check_signals(signals))
     if selection is not None:
         _refuse(check_selection(selection, signals))
-        if classifier := _of(configs, "quality_model", ClassifierConfig):
-            _refuse(check_alpha(selection, classifier))
+    classifier = _of(configs, "quality_model", ClassifierConfig)
+    if selection is not None and classifier is not None:
+        _refuse(check_alpha(selection, classifier))
+    _refuse(check_languages(selection, classifier))
     _check_rlhf(configs)
     known = _sources(configs)
+    duplicates = _of(configs, "duplicates", DuplicatesConfig)
+    if duplicates is not None and known is not None:
+        _refuse(check_duplicates(duplicates, known))
     if build := _of(configs, "tokenizer", TokenizerBuildConfig):
         _check_tokenizer(build.tokenizer.tokenizer_path)
         _check_weights(build.weights, known, "ops.tokenizer.config.weights")
@@ -102,12 +110,12 @@ def _of(configs: Mapping[str, BaseModel], name: str, model: type[M]) -> M | None
     return found if isinstance(found, model) else None
 
 
-def _sources(configs: Mapping[str, BaseModel]) -> list[str] | None:
-    """Names of all sources; None where the config leaves them to the demo or to an earlier run."""
+def _sources(configs: Mapping[str, BaseModel]) -> dict[str, str] | None:
+    """Names of all sources with their roles; None where the config leaves them to the demo or to an earlier run."""
     crawl, curated = _of(configs, "crawl", CrawlInputsConfig), _of(configs, "curated", CuratedConfig)
     if crawl is None or curated is None or not curated.sources or not (crawl.files or crawl.common_crawl):
         return None
-    return [crawl.name, *(source.name for source in curated.sources)]
+    return {crawl.name: "crawl", **{source.name: source.role for source in curated.sources}}
 
 
 def _check_settings(lines: Sequence[str]) -> None:
@@ -143,7 +151,7 @@ def _check_tokenizer(path: str | None) -> None:
         raise PreflightError(f"{PATH_KEY}: {told}") from error
 
 
-def _check_weights(config: MixtureConfig, known: Sequence[str] | None, key: str) -> None:
+def _check_weights(config: MixtureConfig, known: Collection[str] | None, key: str) -> None:
     for number, entry in enumerate(config.sources):
         if known is not None and entry.source not in known:
             raise PreflightError(

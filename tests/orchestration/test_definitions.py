@@ -97,6 +97,37 @@ TYPO = [{"source": "wikki", "weight": 1.0}]
             id="a weight in the mixture for no source",
         ),
         pytest.param(
+            SOURCES | {"duplicates": {"config": {"dedup": {"within": ["wikki"]}}}},
+            r"ops\.duplicates\.config\.dedup\.within: .* 'wikki'; there are \['cc', 'wiki'\]",
+            id="duplicates within no source",
+        ),
+        pytest.param(
+            SOURCES | {"duplicates": {"config": {"dedup": {"survivor_order": [{"by": "lenght"}]}}}},
+            r"ops\.duplicates\.config\.dedup\.survivor_order\[0\]\.by: 'lenght' is no number",
+            id="survivors by no column",
+        ),
+        pytest.param(
+            SOURCES | {"duplicates": {"config": {"roles": ["crawl"]}}},
+            r"ops\.duplicates\.config\.roles: .* \['wikipedia'\] too",
+            id="an order without a role",
+        ),
+        pytest.param(
+            {"selection": {"config": {"languages": ["en", "eng"]}}},
+            r"ops\.selection\.config\.languages\.1: .* no language 'eng'",
+            id="pages of no language",
+        ),
+        pytest.param(
+            {"selection": {"config": {"max_perplexity": {"by_language": [{"languages": ["xx"], "most": 9}]}}}}
+            | {"signals": {"config": {"perplexity": True}}},
+            r"ops\.selection\.config\.max_perplexity\.by_language\.0\.languages\.0: .* 'xx'",
+            id="a limit for no language",
+        ),
+        pytest.param(
+            {"quality_model": {"config": {"per_language": ["english"]}}},
+            r"ops\.quality_model\.config\.per_language\.0: .* no language 'english'",
+            id="a classifier for no language",
+        ),
+        pytest.param(
             {"selection": {"config": {"rules": {"rule_sets": ["c4", "gofer"]}}}},
             r"ops\.selection\.config\.rules\.rule_sets\.1: no rule set is named 'gofer'; known are \['c4', ",
             id="an unknown rule set",
