@@ -243,13 +243,16 @@ def _part(path: str, dataset: str, name: str, index: DatasetVersion) -> DatasetV
 def _take(path: str, schema: DatasetSchema, columns: list[str], rows: Int64s) -> Sequence[pa.Table]:
     tables, start = [], 0
     with storage.open_input(path) as stream:
-        file = pq.ParquetFile(stream)
+        file = pq.ParquetFile(stream, page_checksum_verification=True)
         schema.check(file.schema_arrow, path)
         for group in range(file.num_row_groups):
             size = file.metadata.row_group(group).num_rows
             low, high = np.searchsorted(rows, [start, start + size])
             if low < high:
-                table = file.read_row_group(group, columns=columns).select(columns)
+                try:
+                    table = file.read_row_group(group, columns=columns).select(columns)
+                except (OSError, pa.ArrowInvalid) as error:
+                    raise IndexDamagedError(f"{path}: cannot be read ({error}); restore it") from error
                 tables.append(table.take(pa.array(rows[low:high] - start)))
             start += size
     return tables

@@ -76,7 +76,7 @@ def current(root: str, name: str) -> DatasetVersion:
         raise DatasetError(
             f"{pointer}: dataset '{name}' has not been made yet; run the asset that makes it first"
         )
-    version = json.loads(storage.read_bytes(pointer))["version"]
+    version = _read_json(pointer)["version"]
     opened = open_version(root, name, version)
     if opened is None:
         raise DatasetError(
@@ -91,7 +91,18 @@ def open_version(root: str, name: str, version: str) -> DatasetVersion | None:
     path = storage.join(folder, MANIFEST)
     if not storage.exists(path):
         return None
-    return DatasetVersion(folder, json.loads(storage.read_bytes(path)))
+    return DatasetVersion(folder, _read_json(path))
+
+
+def _read_json(path: str) -> dict[str, Any]:
+    """A pointer or a manifest; DatasetError where it is damaged."""
+    try:
+        found = json.loads(storage.read_bytes(path))
+    except ValueError as error:
+        raise DatasetError(f"{path}: not a whole JSON file ({error}); restore it") from error
+    if not isinstance(found, dict) or "version" not in found:
+        raise DatasetError(f"{path}: says nothing of 'version'; restore it")
+    return found
 
 
 def publish(root: str, version: DatasetVersion) -> None:

@@ -113,7 +113,10 @@ class _ShardFile:
         self._schema = schema
         self._output = storage.AtomicOutput(path)
         options = writer_options(schema.schema)
-        self._writer = pq.ParquetWriter(self._output.stream, schema.schema, compression="zstd", **options)
+        # Without checksums a spoilt page that still decompresses reads as other values.
+        self._writer = pq.ParquetWriter(
+            self._output.stream, schema.schema, compression="zstd", write_page_checksum=True, **options
+        )
         self._hash = RowHash()
         self._rows = 0
         self._bytes = 0

@@ -1,4 +1,5 @@
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -232,9 +233,41 @@ def swap_values(path: Path) -> None:
     )
 
 
+def spoil_a_signature(path: Path) -> None:
+    group = pq.read_metadata(path).row_group(0)
+    chunks = [group.column(i) for i in range(group.num_columns)]
+    chunk = next(chunk for chunk in chunks if chunk.path_in_schema.startswith("signature"))
+    data = bytearray(path.read_bytes())
+    data[chunk.data_page_offset + chunk.total_compressed_size - 100] ^= 0x55
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("file", ["index/CURRENT.json", "index/*/_manifest.json", "bands/*/_manifest.json"])
+@pytest.mark.parametrize(
+    ("left", "told"),
+    [
+        pytest.param(b"", "not a whole JSON file", id="empty"),
+        pytest.param(b'{"ver', "not a whole JSON file", id="cut"),
+        pytest.param(b"{}", "says nothing of 'version'", id="another"),
+    ],
+)
+def test_a_damaged_manifest_is_named(tmp_path: Path, file: str, left: bytes, told: str) -> None:
+    deduplicated(tmp_path, A)
+    path = next((tmp_path / "index").glob(file))
+    path.write_bytes(left)
+    with pytest.raises(DatasetError, match=f"{re.escape(str(path))}: {told}"):
+        deduplicated(tmp_path, B)
+
+
 @pytest.mark.parametrize(
     ("file", "harm", "told"),
     [
+        pytest.param(
+            "survivors/*/shard-00001.parquet",
+            spoil_a_signature,
+            "shard-00001.parquet: cannot be read .*restore it",
+            id="spoilt survivors",
+        ),
         pytest.param(
             "bands/*/band-03.parquet", Path.unlink, "band-03.parquet: the file is missing", id="no band"
         ),
