@@ -5,7 +5,7 @@ bucket. Two documents of similarity J share at least one with probability 1 - (1
 (dedup.bands); 14 x 8 gives
 
     J     0.50   0.60   0.70   0.75   0.80   0.85   0.90
-    P     0.053  0.211  0.565  0.771  0.924  0.988  0.9996
+    P     0.053  0.211  0.565  0.772  0.924  0.988  0.9996
 
 The number of pairs must not grow with the square of a bucket. Up to `max_pairs_bucket` documents all pairs
 are candidates; in a larger bucket (a hub: thousands of copies, or of pages from one template) every

@@ -1,6 +1,6 @@
 """Who of a batch stays, from the shared buckets of all bands: the one step of the index that the driver does.
 
-It holds the documents that share a bucket with another, not the batch: some 600 bytes each, and shingle
+It holds the documents that share a bucket with another, not the batch: some 2.5 kB each, and shingle
 sets of the pairs that are measured at a time.
 """
 
