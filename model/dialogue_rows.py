@@ -79,7 +79,11 @@ class DialogueEncoder:
         found: list[list[int]] = []
         for at in range(0, len(texts), ENCODED_AT_ONCE):
             part = list(texts[at : at + ENCODED_AT_ONCE])
-            found += self._tokenizer(part, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+            # Not verbose: it would warn of indexing errors, and `fit` looks after the context.
+            encoded = self._tokenizer(
+                part, add_special_tokens=False, split_special_tokens=True, verbose=False
+            )
+            found += encoded["input_ids"]
         return found
 
     def turns(self, dialogues: Sequence[Sequence[Mapping[str, str]]]) -> list[list[list[int]]]:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast, tokenization_utils_base
 
 from model.dialogue_rows import (
     ANSWER,
@@ -29,6 +29,17 @@ DIALOGUES = [
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerFast:
     return load_tokenizer(chat_folder(tmp_path_factory.mktemp("chat") / "tokenizer"), "right")
+
+
+def test_long_texts_raise_no_alarm(
+    tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their length is looked at when rows are fitted to the context."""
+    warned: list[str] = []
+    monkeypatch.setattr(tokenization_utils_base.logger, "warning", warned.append)
+    monkeypatch.setattr(tokenizer, "model_max_length", 4)
+    assert len(DialogueEncoder(tokenizer).texts(["a long text"])[0]) > 4
+    assert warned == []
 
 
 def test_turns_are_those_of_the_dialogue(tokenizer: PreTrainedTokenizerFast) -> None:
