@@ -79,7 +79,9 @@ def _expand_local(pattern: str) -> list[str]:
         raise InputError(f"{pattern}: is a folder; name its files, such as {pattern.rstrip('/')}/*.warc.gz")
     found = find_files(str(path))
     if not found:
-        raise InputError(f"{pattern}: no file matches")
+        raise InputError(
+            f"{pattern}: no file matches (relative to {Path.cwd()}); mend the pattern in ops.crawl.config.files"
+        )
     return found
 
 

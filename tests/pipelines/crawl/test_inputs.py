@@ -54,7 +54,7 @@ def test_sizes(folder: Path) -> None:
     ("pattern", "message"),
     [
         ("no-such-file", "no-such-file: no file matches"),
-        ("*.zip", r"\*.zip: no file matches"),
+        ("*.zip", r"\*.zip: no file matches \(relative to .*\); mend .* ops\.crawl\.config\.files$"),
         ("deep", "deep: is a folder; name its files, such as deep/"),
         ("@missing.txt", "@missing.txt: there is no such list"),
         ("missing.paths.gz", "missing.paths.gz: there is no such list"),
